@@ -1,0 +1,50 @@
+"""Ask a panel of models, let a judge compare their answers, get one grounded, cited answer."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fusion_graph.deployment import build_fusion_graph
+    from fusion_graph.errors import FusionError, ModelLoadError, SettingsError
+    from fusion_graph.results import run_result
+    from fusion_graph.runs import Runs, open_runs
+    from fusion_graph.settings import FusionSettings, Seat
+    from fusion_graph.state import FusionInput, FusionOutput, FusionState
+
+__version__ = "0.1.0"
+__all__ = [
+    "FusionError",
+    "FusionInput",
+    "FusionOutput",
+    "FusionSettings",
+    "FusionState",
+    "ModelLoadError",
+    "Runs",
+    "Seat",
+    "SettingsError",
+    "build_fusion_graph",
+    "open_runs",
+    "run_result",
+]
+
+_HOMES = {
+    "build_fusion_graph": "deployment",
+    "FusionError": "errors",
+    "ModelLoadError": "errors",
+    "SettingsError": "errors",
+    "run_result": "results",
+    "Runs": "runs",
+    "open_runs": "runs",
+    "FusionSettings": "settings",
+    "Seat": "settings",
+    "FusionInput": "state",
+    "FusionOutput": "state",
+    "FusionState": "state",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: LangGraph takes most of a second, and `fusion --help` needs none."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

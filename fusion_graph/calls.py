@@ -1,0 +1,420 @@
+"""`ask`: the one way to call a model.
+
+It loads the model, waits for a place at its provider, keeps a deadline, honours Retry-After, retries at most twice, drops
+a parameter that this model refuses, and returns every outcome as a value: a seat never raises. Each *attempt* is one
+ledger entry. It knows no provider; prices and models are given to it.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import math
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, cast
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.runnables import Runnable, RunnableConfig
+
+from fusion_graph.errors import FusionError, ModelLoadError
+from fusion_graph.library_errors import is_ours, retry_after, said
+from fusion_graph.limiter import Limiter
+from fusion_graph.messages import (
+    as_chunk,
+    as_message,
+    finish_reason,
+    joined,
+    response_id,
+    text_of,
+    text_so_far,
+    tokens_of,
+)
+from fusion_graph.outcomes import error_of, outcome_of
+from fusion_graph.schemas import CallEntry, CallError, Outcome, Role
+from fusion_graph.tries import TAKEN, Result, Tries
+
+MAX_CONCURRENT_CALLS = 32  # per provider and process: above it providers answer 429 and retries cost more than waiting
+UNBILLED: frozenset[Outcome] = frozenset(
+    {"bad_request", "unauthorized", "payment_required", "not_found", "rate_limited", "context_overflow"}
+)
+ANSWERED: frozenset[Outcome] = frozenset({"answer", "tool_calls", "cut"})
+_OPTIONAL = ("temperature", "tool_choice", "reasoning", "max_tokens", "response_format")
+_LIMITER = Limiter(MAX_CONCURRENT_CALLS)
+_log = logging.getLogger(__name__)
+
+Emit = Callable[[dict[str, Any]], None]
+Price = Callable[[str, AIMessage], tuple[float | None, str | None]]
+
+
+class LoadModel(Protocol):
+    """Turn a configured name into a chat model. `fusion_graph.models.load_model` and `ScriptedModels` are two."""
+
+    def __call__(
+        self, name: str, /, *, temperature: float | None, max_tokens: int | None, reasoning: str | None
+    ) -> BaseChatModel:
+        """Return the model of `name`; None leaves a parameter to the provider. Raises ModelLoadError."""
+        ...
+
+
+class Journal(Protocol):
+    """Where attempts are noted before they are sent, and their answers as they come.
+
+    So a killed process leaves word of what it may have paid, and an answer that arrived is not paid for again because
+    the checkpoint that was to hold it was never written.
+    """
+
+    async def recall(self, key: str, request: str) -> tuple[list[CallEntry], AIMessage] | None:
+        """Return the attempts at a call that an earlier process brought to an answer, and the answer."""
+        ...
+
+    async def begin(self, entry: CallEntry) -> None:
+        """Note that an attempt is about to be sent.
+
+        Raises:
+            LeaseLostError: the run belongs to another process now; nothing may be sent.
+        """
+        ...
+
+    async def end(self, entry: CallEntry, message: AIMessage | None) -> None:
+        """Note how an attempt ended, with its answer where it is one."""
+        ...
+
+    async def left_behind(self, known: set[str]) -> list[CallEntry]:
+        """Return the attempts whose ids are not `known`, marked `repeated`: sent, perhaps paid, their answers lost."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunScope:
+    """What one run carries inside its process beside its state. Losable: state and journal hold all that matters."""
+
+    run_id: str
+    journal: Journal | None = None
+    is_heard: Callable[[], bool] = bool  # does anybody listen to deltas? `bool()` is False
+
+
+_NO_RUN = RunScope(run_id="")
+run_scope: ContextVar[RunScope] = ContextVar("run_scope", default=_NO_RUN)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One question to one model. `key` names it within its run; `timeout_seconds` bounds it with all its retries."""
+
+    role: Role
+    key: str
+    model: str
+    messages: Sequence[BaseMessage]
+    timeout_seconds: float
+    seat: int | None = None
+    tools: Sequence[Any] = ()
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+    temperature: float | None = None
+    reasoning: str = ""
+    max_tokens: int | None = None
+    delta_event: str | None = None  # the event type of its text as it comes; None: nobody is told
+    preface: str = ""  # what a listener is told before the model's first text
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a call. `message` holds what text there is, also of a call that failed half-way."""
+
+    outcome: Outcome
+    message: AIMessage | None
+    error: CallError | None
+    entries: list[CallEntry] = field(default_factory=list)
+    at_models_limit: bool = False  # the model took less output than was asked for: asking for more is of no use
+
+    @property
+    def text(self) -> str:
+        """The text of the message, '' if there is none."""
+        return text_of(self.message)
+
+
+class Ask(Protocol):
+    """The signature nodes know. `Asker` is the real one."""
+
+    async def __call__(self, call: Call, /, *, emit: Emit | None = None) -> Reply:
+        """Return what became of `call`; nothing raises but the journal (LeaseLostError) and a cancellation."""
+        ...
+
+    def check(self, roster: Mapping[str, str]) -> None:
+        """Raise the ModelLoadError of the first model that cannot be loaded; `roster` says what each is needed for."""
+        ...
+
+
+class Asker:
+    """Call models through `load_model` and price the answers with `price` (USD or None, and the price's source).
+
+    `provider_of` says whose limit a model counts against. The askers of a process share one limiter, unless
+    `max_concurrent_calls` gives this one its own.
+    """
+
+    def __init__(
+        self,
+        load_model: LoadModel,
+        price: Price = lambda _name, _message: (None, None),
+        *,
+        check_model: Callable[[str], None] | None = None,
+        provider_of: Callable[[str], str] | None = None,
+        max_concurrent_calls: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._load = load_model
+        self._price = price
+        self._check = check_model or self._load_plain
+        self._provider_of = provider_of or _prefix
+        self._limiter = _LIMITER if max_concurrent_calls is None else Limiter(max_concurrent_calls)
+        self._clock = clock
+        self._sleep = sleep
+        # What models refuse, by name and whether tools were offered: some take an effort only without tools.
+        self._refused: defaultdict[tuple[str, bool], dict[str, Any]] = defaultdict(dict)
+
+    def check(self, roster: Mapping[str, str]) -> None:
+        """Raise the ModelLoadError of the first model that cannot be loaded; `roster` says what each is needed for."""
+        for name, roles in roster.items():
+            try:
+                self._check(name)
+            except ModelLoadError as error:
+                raise type(error)(f"{error} ({roles})", hint=error.hint) from error
+
+    def _load_plain(self, name: str) -> None:
+        self._load(name, temperature=None, max_tokens=None, reasoning=None)
+
+    async def __call__(self, call: Call, /, *, emit: Emit | None = None) -> Reply:
+        """Return what became of `call` after at most two retries and what its model made us leave out."""
+        if recalled := await _recalled(call, emit):
+            return recalled
+        request = _digest(call)  # of what was asked for, whatever its model then made us leave out
+        deadline = self._clock() + call.timeout_seconds
+        refused = self._refused[call.model, bool(call.tools)]
+        tries = Tries(dict(refused))
+        while True:
+            sent = _adapted(call, tries.refused)
+            entry = _open_entry(sent, len(tries.entries) + 1, request)
+            result, entry = await self._attempt(sent, entry, deadline, emit)
+            tries.note(result, entry)
+            if result.outcome in TAKEN:
+                refused.update(tries.lasting)
+            pause = tries.pause_after(result, _parameters(sent), call.model)
+            if pause is None or self._clock() + pause >= deadline:
+                break
+            if pause:
+                await self._sleep(pause)
+            if self._clock() >= deadline:
+                break
+        lowered = sent.max_tokens != call.max_tokens
+        return Reply(result.outcome, tries.message(result), result.error, tries.entries, at_models_limit=lowered)
+
+    async def _attempt(
+        self, call: Call, entry: CallEntry, deadline: float, emit: Emit | None
+    ) -> tuple[Result, CallEntry]:
+        """Make one attempt. It is in the journal before anything is sent; one that never was sent is not in it."""
+        scope, arrived = run_scope.get(), self._clock()
+        ready = await self._ready(call, deadline)
+        entry = {**entry, "started_at": time.time()}
+        if isinstance(ready, Result):
+            result, closed = ready, _closed(entry, ready, self._clock() - arrived, (0.0, "not sent"))
+        else:
+            started = self._clock()
+            try:
+                if scope.journal:
+                    await scope.journal.begin(entry)
+                # Asked once per attempt: who listens gets all of its text or none, never an end without a beginning.
+                result = await self._send(ready, call, entry["id"], deadline, emit if scope.is_heard() else None)
+            finally:
+                self._limiter.release(self._provider_of(call.model))
+            closed = _closed(entry, result, self._clock() - started, self._cost(call.model, result))
+            if scope.journal:
+                await scope.journal.end(closed, result.message if result.outcome in ANSWERED else None)
+        if emit:
+            _tell(emit, {"type": "call_finished", "call": closed})
+        return result, closed
+
+    async def _ready(self, call: Call, deadline: float) -> Runnable[Any, AIMessage] | Result:
+        """Return the model with all its options and with a place at its provider taken, or why there is none."""
+        try:
+            model = self._bound(call)
+        except Exception as exception:  # noqa: BLE001  (the model edge: a library refuses some options by itself)
+            error = error_of(exception)
+            if not isinstance(exception, FusionError):
+                error["kind"] = "bad_request"
+            return Result(error["kind"], error=error, said=said(exception))
+        provider = self._provider_of(call.model)
+        try:
+            async with asyncio.timeout(max(deadline - self._clock(), 0)):
+                await self._limiter.acquire(provider)
+        except TimeoutError:
+            return _late(call)
+        if self._clock() < deadline:
+            return model
+        self._limiter.release(provider)
+        return _late(call)
+
+    def _bound(self, call: Call) -> Runnable[Any, AIMessage]:
+        model = self._load(
+            call.model, temperature=call.temperature, max_tokens=call.max_tokens, reasoning=call.reasoning or None
+        )
+        bound: Runnable[Any, AIMessage] = model
+        if call.tools:
+            choice = {"tool_choice": call.tool_choice} if call.tool_choice else {}
+            bound = model.bind_tools(list(call.tools), **choice)  # type: ignore[arg-type]
+        return bound.bind(response_format=call.response_format) if call.response_format else bound
+
+    async def _send(
+        self, model: Runnable[Any, AIMessage], call: Call, item: str, deadline: float, emit: Emit | None
+    ) -> Result:
+        chunks: list[AIMessageChunk] = []
+        limit = asyncio.timeout(max(deadline - self._clock(), 0))
+        try:
+            async with limit:
+                message = await _receive(model, call, item, emit, chunks)
+            outcome, problem = outcome_of(message)
+        except BaseException as exception:
+            if is_ours(exception):
+                raise
+            if limit.expired():
+                return replace(_late(call), message=text_so_far(chunks))
+            error = error_of(exception)
+            return Result(error["kind"], text_so_far(chunks), error, said(exception), retry_after(exception))
+        return Result(outcome, message, problem, is_whole=True)
+
+    def _cost(self, model: str, result: Result) -> tuple[float | None, str | None]:
+        """Return what an attempt cost and who says so; of one that broke off the tokens are not all counted."""
+        if result.message is None:
+            return (0.0, "refused") if result.outcome in UNBILLED else (None, None)
+        try:
+            cost, source = self._price(model, result.message)
+        except Exception:  # noqa: BLE001  (the model edge: a paid answer must not be lost over its price)
+            _log.exception("no price for an answer of %s", model)
+            return None, None
+        if cost is None or not 0 <= cost < math.inf or not (result.is_whole or source == "provider"):
+            return None, None
+        return cost, source
+
+
+async def _receive(
+    model: Runnable[Any, AIMessage], call: Call, item: str, emit: Emit | None, chunks: list[AIMessageChunk]
+) -> AIMessage:
+    """Return the model's whole message; what is heard as it comes is also gathered in `chunks`."""
+    # Panel and judge are not the answer: LangGraph's message streams must not show them as if they were.
+    config: RunnableConfig = {"tags": [] if call.role == "writer" else ["nostream", "langsmith:nostream"]}
+    if emit is None or call.delta_event is None:
+        return as_message(await model.ainvoke(list(call.messages), config))
+    preface = call.preface
+    stream = cast("AsyncGenerator[AIMessage]", model.astream(list(call.messages), config))
+    async with aclosing(stream):
+        async for part in stream:
+            chunks.append(as_chunk(part))
+            if text := text_of(part):
+                _tell(emit, {"type": call.delta_event, "item": item, "seat": call.seat, "delta": preface + text})
+                preface = ""
+    return joined(chunks)
+
+
+def _tell(emit: Emit, event: dict[str, Any]) -> None:
+    try:
+        emit(event)
+    except Exception:  # noqa: BLE001  (the model edge: taken for the model's, a listener's fault would be paid for thrice)
+        _log.exception("nobody was told of %s", event["type"])
+
+
+async def _recalled(call: Call, emit: Emit | None) -> Reply | None:
+    """Return the answer that an earlier process of this run was given and did not live to store in a checkpoint."""
+    scope = run_scope.get()
+    found = await scope.journal.recall(call.key, _digest(call)) if scope.journal else None
+    if found is None:
+        return None
+    entries, message = found
+    if emit:
+        if call.delta_event and scope.is_heard() and (text := text_of(message)):
+            item = entries[-1]["id"]
+            _tell(emit, {"type": call.delta_event, "item": item, "seat": call.seat, "delta": call.preface + text})
+        for entry in entries:
+            _tell(emit, {"type": "call_finished", "call": entry})
+    outcome = entries[-1]["outcome"] or "answer"
+    return Reply(outcome, message, entries[-1]["error"], entries)
+
+
+def _digest(call: Call) -> str:
+    """Return a hash of what is asked: equal for the same call made again by another process."""
+    said = [
+        (message.type, message.content, getattr(message, "tool_calls", None), getattr(message, "tool_call_id", None))
+        for message in call.messages
+    ]
+    asked = [call.model, said, len(call.tools), call.tool_choice, call.response_format, call.max_tokens]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _parameters(call: Call) -> dict[str, Any]:
+    """Return what a model may refuse of what it is sent."""
+    return {name: value for name in _OPTIONAL if (value := getattr(call, name)) not in (None, "", {})}
+
+
+def _adapted(call: Call, refused: Mapping[str, Any]) -> Call:
+    """Return the call without what its model is known to refuse."""
+    changes = dict(refused)
+    if changes.get("max_tokens"):
+        changes["max_tokens"] = min(call.max_tokens, changes["max_tokens"]) if call.max_tokens else None
+    if "reasoning" in changes:
+        changes["reasoning"] = changes["reasoning"] or ""
+    return replace(call, **changes)
+
+
+def _late(call: Call) -> Result:
+    error: CallError = {"kind": "timeout", "message": f"no complete answer within {call.timeout_seconds:g} s"}
+    return Result("timeout", error=error)
+
+
+def _prefix(model: str) -> str:
+    """Return the provider of `provider:model`, '' for a name without one; in `vendor/model:free` there is none."""
+    provider, colon, _ = model.partition(":")
+    return provider if colon and "/" not in provider else ""
+
+
+def _open_entry(call: Call, attempt: int, request: str) -> CallEntry:
+    return {
+        "id": uuid.uuid4().hex,
+        "key": call.key,
+        "request": request,
+        "run_id": run_scope.get().run_id,
+        "role": call.role,
+        "seat": call.seat,
+        "model": call.model,
+        "attempt": attempt,
+        "started_at": time.time(),
+        "duration_seconds": None,
+        "outcome": None,
+        "finish_reason": None,
+        "response_id": None,
+        "tokens": None,
+        "cost_usd": None,
+        "cost_source": None,
+        "error": None,
+        "repeated": False,
+    }
+
+
+def _closed(entry: CallEntry, result: Result, seconds: float, cost: tuple[float | None, str | None]) -> CallEntry:
+    message = result.message
+    return {
+        **entry,
+        "duration_seconds": round(seconds, 3),
+        "outcome": result.outcome,
+        "finish_reason": finish_reason(message) if message else None,
+        "response_id": response_id(message) if message else None,
+        "tokens": tokens_of(message) if message else None,
+        "cost_usd": cost[0],
+        "cost_source": cost[1],
+        "error": result.error,
+    }

@@ -1,0 +1,128 @@
+"""The composition root: real models, prices and tools put into the graph. `graph` is what a LangGraph server serves."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.tools import BaseTool
+from langgraph.graph import StateGraph
+
+from fusion_graph import models
+from fusion_graph.calls import Ask, Asker, LoadModel, Price
+from fusion_graph.errors import SettingsError
+from fusion_graph.graph import build_graph
+from fusion_graph.panelist_graph import build_panelist_graph
+from fusion_graph.settings import FusionSettings, resolve
+from fusion_graph.state import FusionInput, FusionOutput, FusionState, Plan
+from fusion_graph.tools import PanelTools, make_panel_tools
+
+
+def build_fusion_graph(
+    *,
+    load_model: LoadModel | None = None,
+    price: Price | None = None,
+    tools: Sequence[BaseTool] = (),
+    environ: Mapping[str, str] = os.environ,
+) -> StateGraph[FusionState, FusionSettings, FusionInput, FusionOutput]:
+    """Return the uncompiled graph: you choose checkpointer, store and name, or add it to a graph of your own.
+
+    `load_model` turns names into chat models (default: any provider, by `provider:model`), `price` says what a message
+    cost in US dollars, `tools` are LangChain tools that every seat gets beside those its settings name.
+    """
+    return build_graph(**Parts.real(load_model=load_model, price=price, tools=tools, environ=environ).collaborators)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the graph is made of, besides its own nodes."""
+
+    ask: Ask
+    panel_tools: PanelTools
+    own_tools: Sequence[BaseTool]
+    environ: Mapping[str, str]
+
+    @classmethod
+    def real(
+        cls,
+        *,
+        load_model: LoadModel | None = None,
+        price: Price | None = None,
+        tools: Sequence[BaseTool] = (),
+        environ: Mapping[str, str] = os.environ,
+    ) -> "Parts":
+        """Return the real parts, with what is given in place of the default."""
+        check = models.check_model if load_model is None else None
+        asker = Asker(
+            load_model or models.load_model, price or models.price, check_model=check, provider_of=models.provider_of
+        )
+        return cls(asker, make_panel_tools(environ), tools, environ)
+
+    @property
+    def collaborators(self) -> dict[str, Any]:
+        """The arguments of `build_graph`."""
+        return {"ask": self.ask, "offer_tools": self.offer_tools, "settle": self.settle}
+
+    def offer_tools(self, plan: Plan) -> list[BaseTool]:
+        """Return one seat's tools: those its plan names, under the run's domain rules, and the application's own."""
+        return [
+            *self._named(plan["tools"], plan["allowed_domains"], plan["excluded_domains"], plan["blocked_domains"]),
+            *self.own_tools,
+        ]
+
+    def settle(
+        self, call: FusionSettings | Mapping[str, Any] | None, *, stored: Mapping[str, Any] | None
+    ) -> FusionSettings:
+        """Return the settings of one call, complete; refuse what cannot work before anything is paid.
+
+        Raises:
+            SettingsError: a field, a preset, a tool or the combination is impossible.
+            ModelLoadError: a model of the roster cannot be loaded.
+        """
+        settings = resolve(call, stored=stored, environ=self.environ)
+        if settings.min_answers > len(settings.panel):
+            raise SettingsError(
+                f"min_answers = {settings.min_answers} is more than the panel's {len(settings.panel)} seats",
+                field="min_answers",
+                value=settings.min_answers,
+                hint="lower min_answers or add seats",
+            )
+        for names in [settings.tools, *(seat.tools or [] for seat in settings.seats)]:
+            self._named(names, settings.allowed_domains, settings.excluded_domains, settings.blocked_domains)
+        self.ask.check(_roster(settings))
+        return settings
+
+    def _named(
+        self, names: Sequence[str], allowed: Sequence[str], excluded: Sequence[str], blocked: Sequence[str]
+    ) -> list[BaseTool]:
+        own = {tool.name for tool in self.own_tools}
+        ours = [name for name in names if name not in own]
+        return list(
+            self.panel_tools.bind(ours, allowed_domains=allowed, excluded_domains=excluded, blocked_domains=blocked)
+        )
+
+
+def _roster(settings: FusionSettings) -> dict[str, str]:
+    """Return the models a run may call, each with the roles it has."""
+    roles = [("the writer", settings.writer)]
+    if settings.mode != "never":
+        roles += [("the judge", settings.judge)]
+        roles += [(f"seat {number}", seat.model) for number, seat in enumerate(settings.seats, 1)]
+    found: dict[str, str] = {}
+    for role, model in reversed(roles):
+        found[model] = f"{found[model]}, {role}" if model in found else role
+    return found
+
+
+def _served(kind: str) -> Any:
+    parts = Parts.real()
+    if kind == "graph":
+        return build_graph(**parts.collaborators).compile(name="fusion")
+    return build_panelist_graph(ask=parts.ask, offer_tools=parts.offer_tools).compile(name="panelist")
+
+
+def __getattr__(name: str) -> Any:
+    """Compile `graph` and `panelist` when a LangGraph server asks for them; importing this module starts nothing."""
+    if name in {"graph", "panelist"}:
+        return _served(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

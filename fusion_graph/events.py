@@ -1,0 +1,338 @@
+"""One run as one stream of typed events, and the task that owns it.
+
+`Narrator` turns what LangGraph streams into `schemas.Event`s; `LiveRun` runs the graph in a task of its own, so that a
+client that goes away neither leaks panelists nor loses what is paid for. Whatever a surface shows (terminal, chunks of a
+server, a chat model) it makes from these events; not streaming is `LiveRun.result`, a fold over them.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph.state import CompiledStateGraph
+
+from fusion_graph.calls import Journal, RunScope, run_scope
+from fusion_graph.outcomes import error_of
+from fusion_graph.results import run_result
+from fusion_graph.schemas import CallEntry, CallError, Event, RunState, SeatResult
+from fusion_graph.settings import FusionSettings
+
+DELTAS = frozenset({"panelist_delta", "answer_delta"})
+LAST = frozenset({"interrupted", "finished", "failed"})
+SAVED_AT_ONCE = 64  # deltas that may wait in memory for the next event of another kind
+RESERVED = 1000  # sequence numbers noted ahead, so that a killed process's unsaved ones are never given out again
+_TORN = frozenset({"connection", "timeout", "server_error", "error", "rate_limited", "refusal"})
+
+Graph = CompiledStateGraph[Any, Any, Any, Any]
+
+
+class EventLog(Protocol):
+    """Where a run's events outlive its process."""
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Store events; their sequence numbers only grow."""
+        ...
+
+    async def reserve(self, seq: int) -> None:
+        """Note that numbers up to `seq` may have been seen by a client, stored or not."""
+        ...
+
+    async def close(self, status: RunState, result: dict[str, Any] | None) -> None:
+        """Store how the run stands and give up the right to write."""
+        ...
+
+
+class Narrator:
+    """Give events their numbers, and tie the parts of an item together.
+
+    An item is a seat's work, the comparison or the answer. Text of a failed attempt is never continued: its item is
+    closed as incomplete and the next attempt opens a new one. `past` is what an earlier process told of this run.
+    """
+
+    def __init__(self, run_id: str, *, after: int = 0, past: Iterable[Event] = ()) -> None:
+        self.seq = after
+        self._run_id = run_id
+        self._open: dict[str, str] = {}  # subject ("seat_1", "analysis", "answer") -> the item under way
+        self._attempt: dict[str, str] = {}  # subject -> the attempt its latest text is from
+        self._done: set[str] = set()
+        self._calls: set[str] = set()
+        for event in past:
+            self._recall(event)
+
+    def _recall(self, event: Event) -> None:
+        kind = event["type"]
+        if kind == "call_finished":
+            self._calls.add(event["call"]["id"])
+        elif "item" in event:
+            subject = event["item"].rsplit("_", 1)[0]
+            if kind.endswith("_started"):
+                self._open[subject] = event["item"]
+            elif kind.endswith(("_finished", "_failed", "_incomplete")) and kind != "tool_finished":
+                self._open.pop(subject, None)
+                self._done |= set() if kind == "item_incomplete" else {subject}
+
+    def event(self, kind: str, **fields: Any) -> Event:
+        """Return a numbered event."""
+        self.seq += 1
+        told = {"type": kind, "run_id": self._run_id, "seq": self.seq, "at": round(time.time(), 3), **fields}
+        return cast("Event", told)
+
+    def resumed(self) -> list[Event]:
+        """Return the ends of all that was under way when the earlier process died."""
+        return [event for subject in list(self._open) for event in self._torn(subject)]
+
+    def custom(self, data: Mapping[str, Any]) -> list[Event]:
+        """Return the events for what a node wrote to the stream."""
+        kind, subject = data["type"], _subject(data)
+        fields = {key: value for key, value in data.items() if key not in {"type", "item"} and value is not None}
+        if kind == "call_finished":
+            return self._call(data["call"])
+        if kind.endswith("_started"):
+            return self._started(subject, **fields)
+        torn: list[Event] = []
+        if kind in DELTAS:
+            # The answer is one attempt's. A seat speaks in several steps; only a failed one is taken back, by `_call`.
+            if subject == "answer" and self._attempt.get(subject, data["item"]) != data["item"]:
+                torn = self._torn(subject)
+            self._attempt[subject] = data["item"]
+        opened = self._started(subject, **{key: fields[key] for key in ("seat",) if key in fields})
+        return [*torn, *opened, self.event(kind, item=self._open[subject], **fields)]
+
+    def _started(self, subject: str, **fields: Any) -> list[Event]:
+        if subject in self._open:
+            return []
+        self._open[subject] = f"{subject}_{uuid.uuid4().hex[:12]}"
+        kind = "panelist_started" if subject.startswith("seat") else f"{subject}_started"
+        return [self.event(kind, item=self._open[subject], **fields)]
+
+    def _call(self, call: CallEntry) -> list[Event]:
+        if call["id"] in self._calls:
+            return []
+        self._calls.add(call["id"])
+        subject = next((subject for subject, attempt in self._attempt.items() if attempt == call["id"]), None)
+        torn = self._torn(subject) if subject and call["outcome"] in _TORN else []
+        seat = {"seat": call["seat"]} if call["seat"] else {}
+        return [self.event("call_finished", call=call, **seat), *torn]
+
+    def _torn(self, subject: str) -> list[Event]:
+        self._attempt.pop(subject, None)
+        item = self._open.pop(subject, None)
+        seat = {"seat": int(subject.removeprefix("seat_"))} if subject.startswith("seat_") else {}
+        return [self.event("item_incomplete", item=item, **seat)] if item else []
+
+    def update(self, node: str, written: Mapping[str, Any]) -> list[Event]:
+        """Return the events for what a node of the root graph wrote into state."""
+        if node == "judge":
+            return self._analysis(written)
+        if node in {"decide", "write"}:
+            return self._answer(written) if written.get("status") else []
+        if node.endswith("panelist"):  # or the handler of its faults
+            return [event for result in written.get("results") or [] for event in self._seat(result)]
+        return []
+
+    def _seat(self, result: SeatResult) -> list[Event]:
+        subject = f"seat_{result['seat']}"
+        if subject in self._done:
+            return []
+        told = self._started(subject, seat=result["seat"], model=result["model"])
+        self._done.add(subject)
+        kind = "panelist_finished" if result["content"] else "panelist_failed"
+        fields: dict[str, Any] = {"seat": result["seat"], "model": result["model"], "result": result}
+        fields |= {"error": result["error"]} if result["error"] else {}
+        return [*told, self.event(kind, item=self._open.pop(subject), **fields)]
+
+    def _analysis(self, written: Mapping[str, Any]) -> list[Event]:
+        if analysis := written.get("analysis"):
+            told = self._started("analysis")
+            self._done.add("analysis")
+            return [*told, self.event("analysis_finished", item=self._open.pop("analysis"), analysis=analysis)]
+        failure = (written.get("status") or {}).get("judge_failure")
+        torn = self._torn("analysis")
+        return [*torn, self.event("analysis_absent", reason=failure or "too few answers to compare")]
+
+    def _answer(self, written: Mapping[str, Any]) -> list[Event]:
+        last = (written.get("messages") or [None])[-1]
+        if last is None or last.type != "ai" or "answer" in self._done:
+            return self._torn("answer")
+        told = self._started("answer")
+        self._done.add("answer")
+        return [*told, self.event("answer_finished", item=self._open.pop("answer"), result=str(last.text))]
+
+    def settled(self, values: Mapping[str, Any], calls: Iterable[CallEntry]) -> list[Event]:
+        """Return what a dead process did not come to tell: finished seats, the answer, calls, and loose ends."""
+        seats = [event for result in values.get("results") or [] for event in self._seat(result)]
+        answer = [] if "answer" in self._done else self._answer(values)
+        ledger = [event for call in calls for event in self._call(call)]
+        return [*seats, *answer, *ledger, *self.resumed()]
+
+
+def _subject(data: Mapping[str, Any]) -> str:
+    """Return what a node's event is about: a seat, the analysis or the answer."""
+    if data.get("seat"):
+        return f"seat_{data['seat']}"
+    return "analysis" if data["type"].startswith("analysis") else "answer"
+
+
+class LiveRun:
+    """A run under way in this process. Read it with `events`, or wait for `result`; leaving it does not stop it."""
+
+    def __init__(
+        self,
+        run_id: str,
+        thread_id: str,
+        *,
+        narrator: Narrator | None = None,
+        log: EventLog | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.thread_id = thread_id
+        self._narrator = narrator or Narrator(run_id)
+        self._log = log
+        self._journal = journal
+        self._told: list[Event] = []
+        self._unsaved: list[Event] = []
+        self._reserved = self._narrator.seq
+        self._changed = asyncio.Event()
+        self._listeners = 0
+        self._task: asyncio.Task[dict[str, Any]] | None = None
+
+    def start(
+        self,
+        graph: Graph,
+        graph_input: Any,
+        config: RunnableConfig,
+        context: FusionSettings | None,
+        *,
+        durable: bool,
+        on_end: Callable[[], object] = bool,
+    ) -> None:
+        """Start the task. `graph_input` is None to go on from the checkpoint; `durable`: the graph has a checkpointer."""
+        work = self._run(graph, graph_input, config, context, durable=durable)
+        self._task = asyncio.create_task(work, name=f"fusion run {self.run_id}")
+        self._task.add_done_callback(lambda task: (on_end(), task.cancelled() or task.exception()))
+
+    async def result(self) -> dict[str, Any]:
+        """Return the run's result object (`results.run_result`), waiting for its end.
+
+        Raises:
+            FusionError: the run could not start (settings, keys), or another process took it over.
+            asyncio.CancelledError: it was cancelled; its checkpoints stay.
+        """
+        if self._task is None:
+            raise RuntimeError("the run was not started")
+        return await asyncio.shield(self._task)
+
+    def cancel_soon(self) -> None:
+        """Stop the run where it is. What is done and paid stays in its checkpoints."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def cancel(self) -> None:
+        """Stop the run and wait until it has stopped."""
+        self.cancel_soon()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def events(self, after: int = 0) -> AsyncIterator[Event]:
+        """Yield this process's events with a number above `after`, then new ones until the last. Text comes as deltas."""
+        index = 0
+        self._listeners += 1
+        try:
+            while True:
+                changed = self._changed
+                for event in self._told[index:]:
+                    index += 1
+                    if event["seq"] > after:
+                        yield event
+                    if event["type"] in LAST:
+                        return
+                await changed.wait()
+        finally:
+            self._listeners -= 1
+
+    async def _run(
+        self, graph: Graph, graph_input: Any, config: RunnableConfig, context: FusionSettings | None, *, durable: bool
+    ) -> dict[str, Any]:
+        run_scope.set(RunScope(self.run_id, self._journal, lambda: self._listeners > 0))
+        try:
+            await self._tell([*self._narrator.resumed(), self._narrator.event("run_started")])
+            return await self._follow(graph, graph_input, config, context, durable=durable)
+        except asyncio.CancelledError:
+            await self._fail("cancelled", {"kind": "error", "message": "cancelled"})
+            raise
+        except Exception as exception:
+            # Not swallowed: listeners learn of it here, whoever waits for the result gets the exception itself.
+            await self._fail("failed", error_of(exception))
+            raise
+
+    async def _fail(self, status: RunState, error: CallError) -> None:
+        if self._log:
+            await self._log.close(status, None)
+        await self._tell([self._narrator.event("failed", reason=status, error=error)])
+
+    async def _follow(
+        self, graph: Graph, graph_input: Any, config: RunnableConfig, context: FusionSettings | None, *, durable: bool
+    ) -> dict[str, Any]:
+        values: Mapping[str, Any] = {}
+        interrupts: Sequence[Any] = ()
+        durability: dict[str, Any] = {"durability": "sync"} if durable else {}
+        async for part in graph.astream(
+            graph_input,
+            config,
+            context=context,
+            stream_mode=["custom", "updates", "values"],
+            subgraphs=True,
+            version="v2",
+            **durability,
+        ):
+            if part["type"] == "custom":
+                await self._tell(self._narrator.custom(part["data"]))
+            elif not part["ns"] and part["type"] == "values":
+                values, interrupts = part["data"], part.get("interrupts") or ()
+            elif not part["ns"]:
+                await self._tell(self._updates(cast("Mapping[str, Any]", part["data"])))
+        return await self._end(values, interrupts)
+
+    def _updates(self, data: Mapping[str, Any]) -> list[Event]:
+        nodes = ((node, written) for node, written in data.items() if isinstance(written, Mapping))
+        return [event for node, written in nodes for event in self._narrator.update(node, written)]
+
+    async def _end(self, values: Mapping[str, Any], interrupts: Sequence[Any]) -> dict[str, Any]:
+        calls = await self._ledger(values)
+        result = run_result(self.run_id, self.thread_id, {**values, "calls": calls})
+        if interrupts:
+            result |= {"status": "interrupted", "reasons": ["waits for approval"], "failure_reason": None}
+            last = [self._narrator.event("interrupted", payload=interrupts[0].value, result=result)]
+        else:
+            last = [*self._narrator.settled(values, calls), self._narrator.event("finished", result=result)]
+        # Listeners hear of the end when it is stored, so that whoever then asks the store finds it.
+        await self._tell(last[:-1])
+        if self._log:
+            await self._log.append(last[-1:])
+            await self._log.close(result["status"], result)
+        await self._tell(last[-1:])
+        return result
+
+    async def _ledger(self, values: Mapping[str, Any]) -> list[CallEntry]:
+        """Return the calls of the state, led by the attempts a dead process left behind: they may have been paid."""
+        calls: list[CallEntry] = list(values.get("calls") or [])
+        lost = await self._journal.left_behind({call["id"] for call in calls}) if self._journal else []
+        return sorted([*calls, *lost], key=lambda call: call["started_at"])
+
+    async def _tell(self, events: Sequence[Event]) -> None:
+        if not events:
+            return
+        if self._log and events[-1]["seq"] > self._reserved:
+            self._reserved = events[-1]["seq"] + RESERVED
+            await self._log.reserve(self._reserved)
+        self._told += events
+        self._changed.set()
+        self._changed = asyncio.Event()
+        self._unsaved += events
+        if self._log and (len(self._unsaved) >= SAVED_AT_ONCE or not all(e["type"] in DELTAS for e in events)):
+            unsaved, self._unsaved = self._unsaved, []
+            await self._log.append(unsaved)

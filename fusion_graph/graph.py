@@ -1,0 +1,71 @@
+"""The graph: edges and policies only.
+
+START -> prepare -> route -+-> approve -> panelist x N (Send) -> judge -> write -> END
+                           +-> judge             every seat has answered (fork, resume)
+                           +-> write             mode never, or a tool turn
+                           +-> decide -> route   mode auto, fusion not yet run in this user turn
+                           +-> END               the outer model answered, or called the caller's tools
+"""
+
+from functools import partial
+from typing import Any, Literal
+
+from langgraph.errors import NodeError
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command
+
+from fusion_graph.calls import Ask
+from fusion_graph.errors import LeaseLostError
+from fusion_graph.nodes.approve import approve, send_seats
+from fusion_graph.nodes.decide import decide
+from fusion_graph.nodes.judge import judge
+from fusion_graph.nodes.panelist import OfferTools, failed_seat
+from fusion_graph.nodes.prepare import Settle, prepare
+from fusion_graph.nodes.route import route
+from fusion_graph.nodes.structured import Ladder
+from fusion_graph.nodes.write import write
+from fusion_graph.outcomes import error_of
+from fusion_graph.panelist_graph import build_panelist_graph
+from fusion_graph.settings import FusionSettings
+from fusion_graph.state import FusionInput, FusionOutput, FusionState, PanelistState
+
+
+def build_graph(
+    *, ask: Ask, offer_tools: OfferTools, settle: Settle
+) -> StateGraph[FusionState, FusionSettings, FusionInput, FusionOutput]:
+    """Return the uncompiled graph over its collaborators; `deployment.build_fusion_graph` passes the real ones."""
+    builder = StateGraph(
+        FusionState, context_schema=FusionSettings, input_schema=FusionInput, output_schema=FusionOutput
+    )
+    panelist = build_panelist_graph(ask=ask, offer_tools=offer_tools).compile(name="panelist")
+
+    builder.add_node("prepare", partial(prepare, settle=settle))
+    builder.add_node("decide", partial(decide, ask=ask))
+    builder.add_node("approve", approve)
+    builder.add_node("panelist", panelist, error_handler=seat_fault)
+    builder.add_node("judge", partial(judge, ask=ask, ladder=Ladder()))
+    builder.add_node("write", partial(write, ask=ask))
+
+    builder.add_edge(START, "prepare")
+    builder.add_conditional_edges("prepare", route, ["decide", "approve", "judge", "write"])
+    builder.add_conditional_edges("decide", route, ["approve", "judge", "write", END])
+    builder.add_conditional_edges("approve", send_seats, ["panelist", "judge", END])
+    builder.add_edge("panelist", "judge")
+    builder.add_edge("judge", "write")
+    builder.add_edge("write", END)
+    return builder
+
+
+async def seat_fault(state: PanelistState, error: NodeError) -> Command[Literal["judge"]]:
+    """Turn a fault of this program inside one seat into that seat's failure; its siblings go on.
+
+    A handler that returns a plain dict would not fire the edge to `judge`, and a panel of faults would end in silence.
+
+    Raises:
+        LeaseLostError: another process owns the run; nothing may go on here.
+    """
+    if isinstance(error.error, LeaseLostError):
+        raise error.error
+    result = failed_seat(state["seat"], state["plan"], error_of(error.error) | {"kind": "error"})
+    update: dict[str, Any] = {"results": [result]}
+    return Command(update=update, goto="judge")

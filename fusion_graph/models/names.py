@@ -1,0 +1,81 @@
+"""Read a model's name: `provider:model`, or `vendor/model` as OpenRouter writes it. Pure: no network, no client."""
+
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from fusion_graph.errors import MissingKeyError, MissingPackageError, ModelLoadError, did_you_mean
+from fusion_graph.models.providers import INTEGRATIONS, PROVIDERS, SERVERS
+
+
+class ModelName(NamedTuple):
+    """A name in two parts; `model` is what the provider calls it."""
+
+    provider: str
+    model: str
+
+
+def split_name(name: str) -> ModelName:
+    """Split a name at its provider, known or not; a name without one is a provider of its own."""
+    prefix, colon, rest = name.partition(":")
+    if "/" in prefix:  # in `vendor/model:free` the colon belongs to the model
+        return ModelName("openrouter", name)
+    return ModelName(prefix.lower().replace("-", "_"), rest if colon else name)
+
+
+def provider_of(name: str) -> str:
+    """Return who serves `name` ("openrouter", "openai", "anthropic", ...). Never raises: limits are kept by it."""
+    return split_name(name).provider
+
+
+def parse_name(name: str) -> ModelName:
+    """Split a name of a provider this package can load.
+
+    Raises:
+        ModelLoadError: there is no provider, none of that name, or no model after it.
+    """
+    found = split_name(name)
+    if not {":", "/"} & set(name):
+        raise ModelLoadError(
+            f"{name!r} names no provider",
+            hint=f"write e.g. 'openai:{name}', or 'openai/{name}' to go through OpenRouter",
+        )
+    if found.provider not in PROVIDERS:
+        raise ModelLoadError(
+            f"{name!r}: there is no provider {name.partition(':')[0]!r}", hint=did_you_mean(found.provider, PROVIDERS)
+        )
+    if not found.model.strip():
+        raise ModelLoadError(f"{name!r} names no model", hint=f"write '{found.provider}:' and the model's name")
+    return found
+
+
+def check_model(name: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Raise what `load_model` would raise, without building a client or touching the network.
+
+    Raises:
+        ModelLoadError: the name cannot be read.
+        MissingPackageError: the provider's integration is not installed.
+        MissingKeyError: the provider's key is not in `environ`.
+    """
+    provider, _ = parse_name(name)
+    if provider in INTEGRATIONS and find_spec(INTEGRATIONS[provider].module) is None:
+        raise missing_package(INTEGRATIONS[provider].package, name)
+    keys = _keys(provider, environ)
+    if keys and not any(environ.get(key) for key in keys):
+        raise MissingKeyError(
+            f"{keys[0]} is not set (needed by {name!r})", hint=f"export {keys[0]}=..., or try: fusion demo"
+        )
+
+
+def missing_package(package: str, name: str) -> MissingPackageError:
+    """Build the error for an integration that is not installed."""
+    return MissingPackageError(f"{package} is not installed (needed by {name!r})", hint=f"pip install {package}")
+
+
+def _keys(provider: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the variables one of which must be set; a custom server for `openai:` may be a local one without a key."""
+    if provider in INTEGRATIONS:
+        return INTEGRATIONS[provider].keys
+    server = SERVERS[provider]
+    return (server.key,) if provider == "openrouter" or server.is_official(environ) else ()

@@ -1,0 +1,144 @@
+"""`approve`: pause before the panel is paid for, if the settings ask for it; then send the waiting seats."""
+
+import json
+from typing import Any, Literal, NotRequired
+
+from langgraph.types import Send, interrupt
+from typing_extensions import TypedDict
+
+from fusion_graph import prompts
+from fusion_graph.errors import SettingsError
+from fusion_graph.nodes.route import waiting_seats
+from fusion_graph.schemas import RunStatus
+from fusion_graph.settings import FusionSettings, Seat, load_settings
+from fusion_graph.state import FusionState, Plan
+
+EDITABLE = ("panel", "judge", "writer", "max_cost_usd")
+
+
+class EditedAction(TypedDict):
+    """The action as the approver changed it; values may come back as text."""
+
+    name: str
+    args: dict[str, Any]
+
+
+class ApprovalDecision(TypedDict):
+    """One answer of the approver."""
+
+    type: Literal["approve", "edit", "reject"]
+    edited_action: NotRequired[EditedAction]
+    message: NotRequired[str]
+
+
+class ApprovalDecisions(TypedDict):
+    """What resumes a run that waits for approval."""
+
+    decisions: list[ApprovalDecision]
+
+
+async def approve(state: FusionState) -> dict[str, Any]:
+    """Pass, or wait for a person's decision about the panel that state holds.
+
+    Raises:
+        SettingsError: an edited value is impossible; nothing was called, and the run still waits.
+    """
+    settings = load_settings(state["settings"])
+    if not settings.approve:
+        return {}
+    answer: ApprovalDecisions = interrupt(_request(settings, waiting_seats(state)), response_schema=ApprovalDecisions)
+    decision = answer["decisions"][0]
+    if decision["type"] == "reject":
+        return {"decision": {"kind": "refused"}, "status": _refused(decision.get("message", ""))}
+    if decision["type"] == "edit":
+        action = decision.get("edited_action")
+        return {"settings": _edited(settings, action["args"] if action else {}).dump()}
+    return {}
+
+
+def _request(settings: FusionSettings, seats: list[int]) -> dict[str, Any]:
+    panel = ", ".join(settings.seats[seat - 1].model for seat in seats)
+    args = {"panel": panel, "judge": settings.judge, "writer": settings.writer, "max_cost_usd": settings.max_cost_usd}
+    text = f"Ask {len(seats)} models ({panel}), then {settings.judge} compares and {settings.writer} writes."
+    return {
+        "action_requests": [{"name": prompts.FUSION_TOOL_NAME, "args": args, "description": text}],
+        "review_configs": [
+            {"action_name": prompts.FUSION_TOOL_NAME, "allowed_decisions": ["approve", "edit", "reject"]}
+        ],
+    }
+
+
+def _edited(settings: FusionSettings, args: dict[str, Any]) -> FusionSettings:
+    for name, value in args.items():
+        if name not in EDITABLE:
+            raise SettingsError(f"{name!r} cannot be edited here", field=name, value=value, hint=", ".join(EDITABLE))
+    changed = {name: value for name, value in args.items() if value not in ("", None)}
+    if isinstance(panel := changed.get("panel"), str):
+        changed["panel"] = json.loads(panel) if panel.lstrip().startswith("[") else _names(panel)
+    return FusionSettings.model_validate(settings.dump() | changed)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _refused(message: str) -> RunStatus:
+    return {
+        "status": "error",
+        "reasons": [f"the panel was not approved{': ' + message if message else ''}"],
+        "failure_reason": "cancelled",
+        "judge_failure": None,
+        "fused": False,
+        "citations": [],
+    }
+
+
+def send_seats(state: FusionState) -> list[Send] | Literal["judge", "__end__"]:
+    """Return one Send for each waiting seat: its number, its plan, and what it is asked."""
+    decision = state.get("decision")
+    if decision and decision["kind"] == "refused":
+        return "__end__"
+    settings = load_settings(state["settings"])
+    sends = [_send(state, settings, seat) for seat in waiting_seats(state)]
+    return sends or "judge"
+
+
+def _send(state: FusionState, settings: FusionSettings, number: int) -> Send:
+    seat = settings.seats[number - 1]
+    plan = plan_of(settings, seat)
+    decision = state.get("decision")
+    prompt = (decision and decision.get("prompt")) or _last_prompt(state)
+    messages = prompts.render_panelist(
+        state["messages"],
+        tool_steps=plan["max_tool_calls"] if plan["tools"] else 0,
+        system_prompt=plan["system_prompt"],
+        prompt=prompt if settings.panel_context == "prompt" else None,
+    )
+    return Send("panelist", {"seat": number, "plan": plan, "messages": messages})
+
+
+def _last_prompt(state: FusionState) -> Any:
+    return prompts.asked(state["messages"])[-1].content
+
+
+def plan_of(settings: FusionSettings, seat: Seat) -> Plan:
+    """Return what one seat may do and spend: its own settings over the run's, and its share of the budget.
+
+    A quarter of the budget is kept for judge and writer, which read all answers and write about as much as one seat.
+    """
+    share = settings.max_cost_usd * 0.75 / len(settings.panel) if settings.max_cost_usd else None
+    return {
+        "model": seat.model,
+        "name": seat.name or seat.model,
+        "system_prompt": seat.system_prompt,
+        "temperature": settings.temperature if seat.temperature is None else seat.temperature,
+        "reasoning": seat.reasoning or settings.reasoning,
+        "max_tool_calls": seat.max_tool_calls or settings.max_tool_calls,
+        "max_completion_tokens": settings.max_completion_tokens,
+        "timeout_seconds": settings.panel_timeout_seconds,
+        "max_cost_usd": share,
+        "tools": settings.tools if seat.tools is None else seat.tools,
+        "allowed_domains": settings.allowed_domains,
+        "excluded_domains": settings.excluded_domains,
+        "blocked_domains": settings.blocked_domains,
+    }

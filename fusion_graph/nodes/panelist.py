@@ -1,0 +1,261 @@
+"""One seat: `call_model` and `run_tools` in turn until it answers, with its own budget of steps, time and money.
+
+A seat never raises. When a budget is spent it makes a last call without tools and answers from what it has.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, ToolCall, ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool
+from langgraph.prebuilt import ToolNode
+from langgraph.prebuilt.tool_node import ToolCallRequest
+from langgraph.runtime import Runtime
+
+from fusion_graph import prompts
+from fusion_graph.calls import Ask, Call, Emit, Reply
+from fusion_graph.errors import redact
+from fusion_graph.evidence import sources_in
+from fusion_graph.nodes.asking import ask_with_room
+from fusion_graph.schemas import CallError, SeatResult, Source
+from fusion_graph.settings import FusionSettings
+from fusion_graph.state import PanelistState, Plan, merge_sources
+
+MAX_CALLS_PER_STEP = 8
+MAX_TOOL_CHARS = 40_000  # of one result: about 10,000 tokens
+MAX_NOTES_CHARS = 200_000  # of all results together in the last call; halved if even that overflows
+TOOL_SECONDS = 60.0
+LAST_CALL_SHARE = 0.25  # of the seat's time is kept for the call that turns research into an answer
+HIDDEN = "do-not-render-"  # chat clients show every message of a stream but those with this id prefix
+UNREADABLE = "__unreadable__"
+
+OfferTools = Callable[[Plan], list[BaseTool]]
+
+
+async def call_model(
+    state: PanelistState, runtime: Runtime[FusionSettings], *, ask: Ask, offer_tools: OfferTools
+) -> dict[str, Any]:
+    """Ask the seat's model for its next step: tool calls, or the seat's result."""
+    emit, seat, plan = runtime.stream_writer, state["seat"], state["plan"]
+    steps = _steps(state)
+    if not steps:
+        emit({"type": "panelist_started", "seat": seat, "model": plan["model"]})
+    started = time.monotonic()
+    spent = _spent_budget(state)
+    tools = [] if spent else offer_tools(plan)
+    if spent:
+        reply = await _last_call(state, ask, emit, spent, prior=[])
+    else:
+        reply = await ask_with_room(ask, _call(state, tools), emit, whole=False)
+        if reply.outcome == "context_overflow" and steps:
+            spent = "its results no longer fit into your context"
+            reply = await _last_call(state, ask, emit, spent, prior=reply.entries)
+    update = {"calls": reply.entries, "elapsed_seconds": state.get("elapsed_seconds", 0.0) + time.monotonic() - started}
+    if reply.outcome == "tool_calls" and tools and reply.message:
+        return update | {"messages": [_with_sound_calls(reply.message, seat, steps)]}
+    result = _result(state, reply, [f"it answered early: {spent}"] if spent else [])
+    return update | {"results": [result], "sources": state.get("found") or []}
+
+
+def _steps(state: PanelistState) -> int:
+    return sum(1 for message in state["messages"] if isinstance(message, AIMessage) and message.tool_calls)
+
+
+def _seconds_left(state: PanelistState) -> float:
+    return state["plan"]["timeout_seconds"] - state.get("elapsed_seconds", 0.0)
+
+
+def _spent_budget(state: PanelistState) -> str | None:
+    """Return in words which budget is spent, None while there is some left of each."""
+    plan, steps = state["plan"], _steps(state)
+    if not steps:
+        return None
+    if steps >= plan["max_tool_calls"]:
+        return f"all {plan['max_tool_calls']} tool rounds are used"
+    if _seconds_left(state) < plan["timeout_seconds"] * LAST_CALL_SHARE:
+        return "the time is nearly over"
+    paid = sum(call["cost_usd"] or 0.0 for call in state.get("calls") or [])
+    if plan["max_cost_usd"] is not None and paid >= plan["max_cost_usd"] * (1 - LAST_CALL_SHARE):
+        return "the budget is nearly spent"
+    return None
+
+
+def _call(state: PanelistState, tools: Sequence[BaseTool]) -> Call:
+    plan = state["plan"]
+    return Call(
+        role="panelist",
+        key=f"panelist:{state['seat']}:{_steps(state)}",
+        seat=state["seat"],
+        model=plan["model"],
+        messages=state["messages"],
+        timeout_seconds=max(_seconds_left(state), 1.0),
+        tools=tools,
+        temperature=plan["temperature"],
+        reasoning=plan["reasoning"],
+        max_tokens=plan["max_completion_tokens"],
+        delta_event="panelist_delta",
+    )
+
+
+async def _last_call(state: PanelistState, ask: Ask, emit: Emit, reason: str, prior: list[Any]) -> Reply:
+    """Ask for the answer now; if even the notes overflow the model's context, once more with half of them."""
+    entries = list(prior)
+    for number, max_chars in enumerate((MAX_NOTES_CHARS, MAX_NOTES_CHARS // 4)):
+        messages = prompts.render_last_call(state["messages"], reason=reason, max_chars=max_chars)
+        plain = _call(state, ())
+        call = Call(**{**_fields(plain), "key": f"{plain.key}:last{number or ''}", "messages": messages})
+        reply = await ask_with_room(ask, call, emit, whole=False)
+        entries += reply.entries
+        if reply.outcome != "context_overflow":
+            break
+    return Reply(reply.outcome, reply.message, reply.error, entries)
+
+
+def _fields(call: Call) -> dict[str, Any]:
+    return {name: getattr(call, name) for name in call.__dataclass_fields__}
+
+
+def _with_sound_calls(message: AIMessage, seat: int, step: int) -> AIMessage:
+    """Return the message with tool calls any provider takes back: unique ids, readable arguments, text where needed."""
+    calls: list[ToolCall] = []
+    seen: set[str] = set()
+    unreadable = [
+        ToolCall(name=call["name"] or "unknown", args={UNREADABLE: call["args"] or ""}, id=call["id"])
+        for call in message.invalid_tool_calls
+    ]
+    for number, call in enumerate([*message.tool_calls, *unreadable]):
+        own = call["id"] if call["id"] and call["id"] not in seen else f"call_{seat}_{step}_{number}"
+        seen.add(own)
+        calls.append(ToolCall(name=call["name"], args=call["args"], id=own))
+    return AIMessage(
+        message.content,
+        tool_calls=calls,
+        id=f"{HIDDEN}{seat}-{step}",
+        additional_kwargs={k: v for k, v in message.additional_kwargs.items() if k != "tool_calls"},
+    )
+
+
+def _result(state: PanelistState, reply: Reply, notes: list[str]) -> SeatResult:
+    """Return the seat's result; text that came with an error is a partial answer, labelled."""
+    text = reply.text.strip() if reply.outcome != "refusal" else ""
+    error = reply.error
+    if not text and error is None:
+        error = {"kind": "empty", "message": "the model asked for tools it was not offered, without producing any text"}
+    partial = bool(text and error)
+    if partial and error:
+        notes = [*notes, f"the answer is partial: {error['message']}"]
+    return _seat_result(state, text, error, notes, partial=partial)
+
+
+def _seat_result(
+    state: PanelistState, text: str, error: CallError | None, notes: list[str], *, partial: bool
+) -> SeatResult:
+    requested = [m for m in state["messages"] if isinstance(m, AIMessage)]
+    executed = [m for m in state["messages"] if isinstance(m, ToolMessage) and m.additional_kwargs.get("executed")]
+    return {
+        "seat": state["seat"],
+        "model": state["plan"]["model"],
+        "name": state["plan"]["name"],
+        "content": text,
+        "partial": partial,
+        "error": error,
+        "sources": [source["key"] for source in state.get("found") or []],
+        "notes": notes,
+        "tool_calls_requested": sum(len(message.tool_calls) for message in requested),
+        "tool_calls_executed": len(executed),
+    }
+
+
+async def run_tools(
+    state: PanelistState, config: RunnableConfig, runtime: Runtime[FusionSettings], *, offer_tools: OfferTools
+) -> dict[str, Any]:
+    """Run the calls of the last message side by side, at most eight; every call gets a result the model can act on."""
+    started = time.monotonic()
+    message = state["messages"][-1]
+    calls = message.tool_calls if isinstance(message, AIMessage) else []
+    sound = [call for call in calls if UNREADABLE not in call["args"]][:MAX_CALLS_PER_STEP]
+    seconds = min(TOOL_SECONDS, max(_seconds_left(state), 1.0))
+    watch = _Watch(state["seat"], seconds, runtime.stream_writer)
+    node = ToolNode(offer_tools(state["plan"]), handle_tool_errors=explain, awrap_tool_call=watch)
+    ran = await node.ainvoke({"messages": [AIMessage("", tool_calls=sound)]}, config) if sound else {"messages": []}
+    results = {result.tool_call_id: result for result in ran["messages"]}
+    answers = [results.get(str(call["id"])) or _not_run(call) for call in calls]
+    found = state.get("found") or []
+    messages = []
+    for answer in answers:
+        new = sources_in(answer.artifact, state["seat"])
+        found = merge_sources(found, new)
+        messages.append(_told(answer, new, found))
+    elapsed = state.get("elapsed_seconds", 0.0) + time.monotonic() - started
+    return {"messages": messages, "found": found, "elapsed_seconds": elapsed}
+
+
+def explain(error: Exception) -> str:
+    """Return what went wrong in a tool, for the model: the tool edge, where any exception becomes a result."""
+    return f"{type(error).__name__}: {redact(str(error))[:500]}"
+
+
+class _Watch:
+    """Tell each tool call as it starts and ends, and bound its time and its text."""
+
+    def __init__(self, seat: int, seconds: float, emit: Emit) -> None:
+        self._seat, self._seconds, self._emit = seat, seconds, emit
+
+    async def __call__(self, request: ToolCallRequest, execute: Callable[[ToolCallRequest], Any]) -> Any:
+        call = request.tool_call
+        told = {"seat": self._seat, "tool": call["name"], "target": _target(call), "tool_call_id": call["id"]}
+        self._emit({"type": "tool_called", **told})
+        try:
+            async with asyncio.timeout(self._seconds):
+                message = await execute(request)
+        except TimeoutError:
+            text = f"{call['name']} gave no result within {self._seconds:g} s; try something else"
+            message = ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
+        if isinstance(message, ToolMessage) and request.tool is not None:
+            message.additional_kwargs["executed"] = True
+        sources = sources_in(getattr(message, "artifact", None), self._seat)
+        error = {"reason": str(message.text)[:200]} if getattr(message, "status", "") == "error" else {}
+        self._emit({"type": "tool_finished", **told, "sources": sources, **error})
+        return message
+
+
+def _target(call: ToolCall) -> str:
+    """Return what a call is about, in one short line: its first text argument."""
+    texts = (str(value) for value in call["args"].values() if isinstance(value, str))
+    return " ".join(next(texts, "").split())[:200]
+
+
+def _not_run(call: ToolCall) -> ToolMessage:
+    if UNREADABLE in call["args"]:
+        text = f"The arguments were not valid JSON: {str(call['args'][UNREADABLE])[:300]!r}. Send the call again."
+    else:
+        text = f"Not run: at most {MAX_CALLS_PER_STEP} calls go into one round. Ask again if it is still needed."
+    return ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
+
+
+def _told(answer: ToolMessage, new: Sequence[Source], found: Sequence[Source]) -> ToolMessage:
+    """Return the result as the model reads it: text within bounds, and under it how to cite its sources."""
+    text = str(answer.text)
+    if len(text) > MAX_TOOL_CHARS:
+        text = f"{text[:MAX_TOOL_CHARS]}\n[cut here: {len(text) - MAX_TOOL_CHARS} characters more]"
+    keys = {source["key"] for source in new}
+    numbers = {n: source["url"] for n, source in enumerate(found, 1) if source["key"] in keys}
+    if numbers:
+        text = f"{text}\n\n{prompts.render_citations(numbers)}"
+    return ToolMessage(
+        text or "(no output)",
+        tool_call_id=answer.tool_call_id,
+        name=answer.name,
+        status=answer.status,
+        id=f"{HIDDEN}{answer.tool_call_id}",
+        additional_kwargs=answer.additional_kwargs,
+    )
+
+
+def failed_seat(seat: int, plan: Plan, error: CallError) -> SeatResult:
+    """Return the result of a seat that a fault of this program ended."""
+    empty: PanelistState = {"seat": seat, "plan": plan, "messages": []}
+    return _seat_result(empty, "", error, [], partial=False)

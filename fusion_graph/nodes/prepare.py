@@ -1,0 +1,82 @@
+"""`prepare`: settle the settings of this call, and clear the last turn away when a new one begins."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from langchain_core.messages import BaseMessage, ToolMessage
+from langgraph.runtime import Runtime
+from langgraph.types import Overwrite
+
+from fusion_graph.errors import SettingsError
+from fusion_graph.schemas import Decision
+from fusion_graph.settings import FusionSettings
+from fusion_graph.state import FusionState
+
+
+class Settle(Protocol):
+    """Find the settings of one call and refuse what cannot work; `deployment.Parts.settle` is the real one."""
+
+    def __call__(
+        self, call: FusionSettings | Mapping[str, Any] | None, *, stored: Mapping[str, Any] | None
+    ) -> FusionSettings:
+        """Return complete settings whose models and tools can be loaded. Raises SettingsError, ModelLoadError."""
+        ...
+
+
+async def prepare(state: FusionState, runtime: Runtime[FusionSettings], *, settle: Settle) -> dict[str, Any]:
+    """Refuse what cannot work before anything is paid; then store the settings and the first decision.
+
+    Raises:
+        SettingsError: there is no message, or a setting, a tool or the combination of settings is impossible.
+        ModelLoadError: a model of the roster cannot be loaded.
+    """
+    messages = state.get("messages") or []
+    if not messages:
+        raise SettingsError("there is nothing to answer: messages is empty", field="messages", value=[])
+    # Presets are read from disk, which an event loop must not wait for.
+    settings = await asyncio.to_thread(settle, runtime.context, stored=state.get("settings"))
+    _refuse_unsaved_approval(settings, runtime)
+    decision = _first_decision(state, settings)
+    if _is_tool_turn(messages):
+        return {"settings": settings.dump(), "decision": decision}
+    return {
+        "settings": settings.dump(),
+        "decision": decision,
+        "results": Overwrite([]),
+        "sources": Overwrite([]),
+        "calls": Overwrite([]),
+        "analysis": None,
+        "status": None,
+    }
+
+
+def _refuse_unsaved_approval(settings: FusionSettings, runtime: Runtime[FusionSettings]) -> None:
+    saved = runtime.execution_info is not None and runtime.execution_info.thread_id is not None
+    if settings.approve and not saved:
+        raise SettingsError(
+            "approve = True needs a checkpointer and a thread_id: a paused run has to be kept somewhere",
+            field="approve",
+            value=True,
+            hint="compile(checkpointer=...) and pass {'configurable': {'thread_id': ...}}",
+        )
+
+
+def _is_tool_turn(messages: list[Any]) -> bool:
+    last: BaseMessage = messages[-1]
+    return isinstance(last, ToolMessage)
+
+
+def _first_decision(state: FusionState, settings: FusionSettings) -> Decision | None:
+    """Return what is decided without a model; None leaves it to `decide`.
+
+    On a tool turn a deliberation of this user turn is used again, never repeated; in mode auto the outer model may
+    still ask for one as long as there was none.
+    """
+    tool_turn = _is_tool_turn(state["messages"])
+    if tool_turn and state.get("results"):
+        return state.get("decision")
+    forced = (state.get("caller") or {}).get("tool_choice") == "fusion"
+    if not tool_turn and (forced or settings.mode == "always"):
+        return {"kind": "fuse"}
+    return None if settings.mode == "auto" else {"kind": "plain"}

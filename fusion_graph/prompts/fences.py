@@ -1,0 +1,54 @@
+"""Fences round what came from models and pages, and fair shares of the room for it."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+
+from fusion_graph.prompts.wording import CUT
+
+# What chat templates and reasoning formats are made of: <|im_start|>, DeepSeek's wide bars, [INST], <<SYS>>, <s>, <think>.
+_SPECIAL = re.compile(
+    r"<(?=[|\uff5c][\w|\uff5c])"
+    r"|<(?=<?/?SYS>)"
+    r"|<(?=/?(?:s|bos|eos|pad|unk|think|thinking|start_of_turn|end_of_turn|tool_calls?|tool_response|function_calls?)>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|THINK|gMASK)\])"
+)
+# Characters that a machine reads and a person does not see: tags and variation selectors of plane 14, directional and
+# zero-width marks, control characters, halves of surrogate pairs. Joiners and emoji selectors stay: words need them.
+_INVISIBLE = re.compile(
+    "[\U000e0000-\U000e0fff\u202a-\u202e\u2060-\u206f\u200b\u200e\u200f\u061c\ufeff\u00ad"
+    "\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]"
+)
+
+
+def defused(text: str) -> str:
+    """Return the text without invisible characters and with the special tokens of chat templates broken."""
+    return _SPECIAL.sub(lambda match: match[0] + " ", _INVISIBLE.sub("", text))
+
+
+def fenced(bodies: Mapping[str, str]) -> str:
+    """Return the bodies, each between marks with a nonce that occurs in none of them.
+
+    The nonce is a hash over all bodies, so no author of one of them can know it.
+    """
+    clean = {title: defused(body) for title, body in bodies.items()}
+    everything = "\0".join([*clean, *clean.values()])
+    nonce = hashlib.sha256(everything.encode()).hexdigest()[:10]
+    while nonce in everything:
+        nonce = hashlib.sha256(nonce.encode()).hexdigest()[:10]
+    return "\n\n".join(f"<<<{title} {nonce}\n{body}\n{nonce} {title}>>>" for title, body in clean.items())
+
+
+def shared_out(texts: Sequence[str], max_chars: int) -> list[str]:
+    """Return the texts cut so that all fit into `max_chars`; short ones leave their share to the long ones."""
+    left = max_chars
+    shares: dict[int, int] = {}
+    for done, index in enumerate(sorted(range(len(texts)), key=lambda i: len(texts[i]))):
+        shares[index] = min(len(texts[index]), left // (len(texts) - done))
+        left -= shares[index]
+    return [cut(text, shares[index]) for index, text in enumerate(texts)]
+
+
+def cut(text: str, max_chars: int) -> str:
+    """Return the beginning of a text, with a note of how much was cut."""
+    return text if len(text) <= max_chars else text[:max_chars] + CUT.format(count=len(text) - max_chars)

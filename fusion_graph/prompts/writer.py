@@ -1,0 +1,99 @@
+"""What the writer and the outer model are told."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from langchain_core.messages import BaseMessage, HumanMessage
+
+from fusion_graph.prompts import wording
+from fusion_graph.prompts.conversation import render_conversation
+from fusion_graph.prompts.fences import fenced
+from fusion_graph.prompts.messages import callers_own, render_system, system_text, with_text
+from fusion_graph.schemas import Analysis, Claim, Contradiction, Source, Strongest
+
+MAX_LISTED = 100  # sources told: those cited or read come first
+
+
+def render_writer(
+    messages: Sequence[BaseMessage],
+    *,
+    answers: Mapping[str, str],
+    analysis: str,
+    sources: Sequence[Source],
+    tools: bool,
+) -> list[BaseMessage]:
+    """Return the writer's request: the conversation, with the material after the last user message's question.
+
+    Without `answers` it is the plain conversation under the caller's own instructions. `tools`: the caller's are offered.
+    """
+    spoken = render_conversation(messages, tools=tools)
+    if not answers:
+        caller = system_text(messages)
+        return [render_system(caller), *spoken] if caller else spoken
+    bodies = {"comparison": analysis} if analysis else {}
+    bodies |= {f"answer {name}": text for name, text in answers.items()}
+    listed = _listed(sources, "\n".join(bodies.values()))
+    bodies |= {"sources": listed} if listed else {}
+    material = "\n\n".join([wording.WRITER_BEGIN, fenced(bodies), wording.WRITER_END])
+    last = max(i for i, message in enumerate(spoken) if isinstance(message, HumanMessage))
+    spoken[last] = HumanMessage(with_text(spoken[last].content, material))
+    return [render_system(wording.WRITER, wording.WRITER_TOOLS if tools else "", callers_own(messages)), *spoken]
+
+
+def _listed(sources: Sequence[Source], material: str) -> str:
+    """Return the sources by number; of very many, those that the material cites, then those that were read."""
+    cited = {int(digits) for group in re.findall(r"\[([\d,; ]+)\]", material) for digits in re.findall(r"\d+", group)}
+    numbers = sorted(range(1, len(sources) + 1), key=lambda n: (n not in cited, not sources[n - 1]["read"]))
+    return "\n".join(_source_line(number, sources[number - 1]) for number in sorted(numbers[:MAX_LISTED]))
+
+
+def _source_line(number: int, source: Source) -> str:
+    dated = f", {source['published']}" if source["published"] else ""
+    how = "read" if source["read"] else "only listed"
+    title = " ".join(source["title"].split()) or "untitled"
+    return f"[{number}] {title} ({how}{dated}) {source['url']}"
+
+
+def render_analysis(analysis: Analysis) -> str:
+    """Return the analysis for the writer: strongest first, then disagreements. Seats are called by their number."""
+    lines = [
+        *_strongest_lines(analysis["strongest"]),
+        *(line for clash in analysis["contradictions"] for line in _clash_lines(clash)),
+        *_claim_lines("Said by several", analysis["consensus"]),
+        *_claim_lines("Covered by some", analysis["partial_coverage"]),
+        *_claim_lines("Found by one only", analysis["unique_insights"]),
+        *(["Nobody answers:"] if analysis["blind_spots"] else []),
+        *(f"- {spot}" for spot in analysis["blind_spots"]),
+    ]
+    return "\n".join(lines)
+
+
+def _strongest_lines(strongest: Strongest | None) -> list[str]:
+    if strongest is None:
+        return []
+    wanting = [f"- missing or wrong in it: {item}" for item in strongest["missing_or_wrong"]]
+    return [f"Strongest, as advice: {_who([strongest['seat']])}. {strongest['why']}".strip(), *wanting]
+
+
+def _clash_lines(clash: Contradiction) -> list[str]:
+    better = f" (better supported: {_who([clash['better']])})" if clash["better"] else " (neither is better supported)"
+    stances = (f"- {_who([s['seat']])}: {s['text']}{_cited(s['sources'])}" for s in clash["stances"])
+    return [f"Contradiction on {clash['topic']}{better}:", *stances]
+
+
+def _claim_lines(title: str, claims: Sequence[Claim]) -> list[str]:
+    lines = [f"- {claim['text']}{_cited(claim['sources'])} ({_who(claim['seats'])})" for claim in claims]
+    return [f"{title}:", *lines] if lines else []
+
+
+def _who(seats: Sequence[int]) -> str:
+    return ", ".join(f"answer {seat}" for seat in seats)
+
+
+def _cited(numbers: Sequence[int]) -> str:
+    return "".join(f" [{number}]" for number in numbers)
+
+
+def render_decide(messages: Sequence[BaseMessage], *, tools: bool) -> list[BaseMessage]:
+    """Return the outer model's request: the conversation, and that a panel can be asked. `tools`: the caller's too."""
+    return [render_system(system_text(messages), wording.DECIDE), *render_conversation(messages, tools=tools)]

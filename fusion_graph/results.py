@@ -1,0 +1,192 @@
+"""What a turn came to, as clients see it: the projections of state that the tool, the CLI and the servers share."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, ToolCall
+
+from fusion_graph.evidence import renumbered
+from fusion_graph.prompts import FUSION_TOOL_NAME
+from fusion_graph.schemas import Analysis, CallEntry, FailureReason, RunStatus, SeatResult, Source
+
+
+def answered(results: Sequence[SeatResult]) -> list[SeatResult]:
+    """Return the seats that brought text, whole or partial."""
+    return [result for result in results if result["content"]]
+
+
+def wire_responses(results: Sequence[SeatResult], sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """Return one entry per seat that answered, with the run's source numbers in its text."""
+    return [
+        {
+            "seat": result["seat"],
+            "model": result["model"],
+            "content": renumbered(result, sources),
+            "partial": result["partial"],
+        }
+        for result in answered(results)
+    ]
+
+
+def wire_failures(results: Sequence[SeatResult]) -> list[dict[str, Any]]:
+    """Return one entry per seat that failed or was cut: seat, model, error, and status_code where there was one."""
+    failed: list[dict[str, Any]] = []
+    for result in results:
+        if error := result["error"]:
+            entry = {"seat": result["seat"], "model": result["model"], "error": error["message"]}
+            failed.append(entry | ({"status_code": error["status_code"]} if "status_code" in error else {}))
+    return failed
+
+
+def wire_analysis(analysis: Analysis, results: Sequence[SeatResult]) -> dict[str, Any]:
+    """Return the five arrays of the wire, with models where the analysis has seats."""
+    models = {result["seat"]: result["model"] for result in results}
+
+    def model(seat: int) -> str:
+        return models.get(seat, f"seat {seat}")  # of a state that was cut in half: a result may be gone
+
+    return {
+        "consensus": [claim["text"] for claim in analysis["consensus"]],
+        "contradictions": [
+            {
+                "topic": clash["topic"],
+                "stances": [{"model": model(s["seat"]), "stance": s["text"]} for s in clash["stances"]],
+            }
+            for clash in analysis["contradictions"]
+        ],
+        "partial_coverage": [
+            {"models": [model(seat) for seat in claim["seats"]], "point": claim["text"]}
+            for claim in analysis["partial_coverage"]
+        ],
+        "unique_insights": [
+            {"model": model(seat), "insight": claim["text"]}
+            for claim in analysis["unique_insights"]
+            for seat in claim["seats"][:1]
+        ],
+        "blind_spots": list(analysis["blind_spots"]),
+    }
+
+
+def panel_failure(results: Sequence[SeatResult]) -> FailureReason:
+    """Return why a panel without answers failed: 402 before 429 before anything else."""
+    kinds = {result["error"]["kind"] for result in results if result["error"]}
+    if "payment_required" in kinds:
+        return "insufficient_credits"
+    return "rate_limited" if "rate_limited" in kinds else "all_panels_failed"
+
+
+def tool_result(
+    results: Sequence[SeatResult],
+    sources: Sequence[Source],
+    analysis: Analysis | None,
+    failure: FailureReason | None,
+) -> str:
+    """Return the JSON that the `fusion` tool gives back to the outer model."""
+    failed = wire_failures(results)
+    if failure is not None:
+        told: dict[str, Any] = {
+            "status": "error",
+            "error": "the panel gave no usable answer",
+            "failure_reason": failure,
+        }
+    else:
+        told = {"status": "ok"}
+        told |= {"analysis": wire_analysis(analysis, results)} if analysis else {}
+        told |= {"responses": wire_responses(results, sources)}
+    return json.dumps(told | ({"failed_models": failed} if failed else {}), ensure_ascii=False)
+
+
+def usage(calls: Sequence[CallEntry], run_id: str | None = None) -> dict[str, Any]:
+    """Return what the calls add up to, and the calls.
+
+    `cost_usd` is the sum of the known costs and a lower bound where `cost_is_lower_bound` says so; None: nothing is
+    known. `paid_by_this_run_usd` leaves out what a fork inherited from the run it came from.
+    """
+    own = [call for call in calls if run_id is None or call["run_id"] in {"", run_id}]  # "": outside a stored run
+    return {
+        "total": _total(calls) | {"paid_by_this_run_usd": _total(own)["cost_usd"]},
+        "calls": [dict(call) for call in calls],
+    }
+
+
+def _total(calls: Sequence[CallEntry]) -> dict[str, Any]:
+    counted = [call["tokens"] for call in calls if call["tokens"]]
+    known = [call["cost_usd"] for call in calls if call["cost_usd"] is not None]
+    return {
+        "calls": len(calls),
+        "input_tokens": sum(tokens["input"] for tokens in counted),
+        "cached_tokens": sum(tokens["cached"] for tokens in counted),
+        "output_tokens": sum(tokens["output"] for tokens in counted),
+        "reasoning_tokens": sum(tokens["reasoning"] for tokens in counted),
+        "cost_usd": round(sum(known), 8) if known or not calls else None,
+        "cost_is_lower_bound": len(known) < len(calls),
+    }
+
+
+def run_result(run_id: str, thread_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the one JSON object that tells a turn whole: answer, analysis, responses, sources, costs, and how it went.
+
+    `values` is the graph's state, also of a run that was cut at any point, or {}.
+    """
+    results: list[SeatResult] = values.get("results") or []
+    sources: list[Source] = values.get("sources") or []
+    analysis: Analysis | None = values.get("analysis")
+    answer, tool_calls = _answer(values.get("messages") or [])
+    status = _ended(values.get("status"), said=bool(answer or tool_calls))
+    told: dict[str, Any] = {
+        "run_id": run_id,
+        "thread_id": thread_id,
+        "status": status["status"],
+        "reasons": status["reasons"],
+        "fused": status["fused"],
+        "answer": answer,
+        "tool_calls": tool_calls,
+        "analysis": wire_analysis(analysis, results) if analysis else None,
+        "responses": wire_responses(results, sources),
+        "failed_models": wire_failures(results),
+        "sources": [_wire_source(number, source) for number, source in enumerate(sources, 1)],
+        "citations": status["citations"],
+        "usage": usage(values.get("calls") or [], run_id),
+        "settings": values.get("settings"),
+    }
+    if status["judge_failure"]:
+        told["judge_failure"] = status["judge_failure"]
+    if status["failure_reason"]:
+        told["failure_reason"] = status["failure_reason"]
+    return told
+
+
+def _answer(messages: Sequence[BaseMessage]) -> tuple[str, list[ToolCall]]:
+    """Return the turn's last text and its calls of the caller's tools; what led up to the panel is neither."""
+    last = messages[-1] if messages else None
+    if not isinstance(last, AIMessage) or any(call["name"] == FUSION_TOOL_NAME for call in last.tool_calls):
+        return "", []
+    return str(last.text), list(last.tool_calls)
+
+
+def _ended(status: RunStatus | None, *, said: bool) -> RunStatus:
+    """Return how the turn ended. `judge` writes the first half of a status: without an answer it is not the whole."""
+    if status is not None and (said or status["status"] != "ok"):
+        return status
+    unfinished: RunStatus = {
+        "status": "error",
+        "reasons": ["the run has not finished"],
+        "failure_reason": "unexpected_error",
+        "judge_failure": status["judge_failure"] if status else None,
+        "fused": status["fused"] if status else False,
+        "citations": [],
+    }
+    return unfinished
+
+
+def _wire_source(number: int, source: Source) -> dict[str, Any]:
+    return {
+        "number": number,
+        "url": source["url"],
+        "title": source["title"],
+        "snippet": source["snippet"],
+        "published": source["published"],
+        "seats": source["seats"],
+        "status": "read" if source["read"] else "seen",
+    }

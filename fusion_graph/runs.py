@@ -1,0 +1,358 @@
+"""Runs that outlive their process: start, resume, fork, list, show, delete.
+
+A run is one user turn on a thread: its last checkpoint, an owner, a lease, an event log. `open_runs` gives a `Runs` over
+one SQLite file, in which LangGraph's checkpoints and the tables of `store` lie side by side.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    MessageLikeRepresentation,
+    convert_to_messages,
+    messages_from_dict,
+    messages_to_dict,
+)
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.types import Command, StateSnapshot
+
+from fusion_graph import prompts
+from fusion_graph.deployment import Parts
+from fusion_graph.errors import SettingsError
+from fusion_graph.events import Graph, LiveRun, Narrator
+from fusion_graph.graph import build_graph
+from fusion_graph.results import run_result
+from fusion_graph.schemas import CallEntry, Caller, Event, RunState
+from fusion_graph.settings import FusionSettings, Seat, load_settings
+from fusion_graph.store import LEASE_SECONDS, RunRow, RunStore, open_store
+
+MAX_QUESTION_CHARS = 200  # of the question in lists
+ENDED: frozenset[RunState] = frozenset({"ok", "degraded", "error"})
+
+
+@asynccontextmanager
+async def open_runs(path: Path, parts: Parts | None = None) -> AsyncIterator["Runs"]:
+    """Open the runs of one database file; on leaving, runs still under way are stopped at their last checkpoint."""
+    async with open_store(path) as store, AsyncSqliteSaver.from_conn_string(str(path)) as saver:
+        await saver.conn.execute("PRAGMA secure_delete = ON")
+        await saver.conn.execute(f"PRAGMA busy_timeout = {int(LEASE_SECONDS * 1000)}")
+        parts = parts or Parts.real()
+        runs = Runs(store, saver, build_graph(**parts.collaborators).compile(checkpointer=saver, name="fusion"), parts)
+        try:
+            yield runs
+        finally:
+            await runs.stop()
+
+
+class _Record:
+    """One execution of a run under one lease: the journal and the event log that `LiveRun` writes."""
+
+    def __init__(self, runs: "Runs", run_id: str, thread_id: str) -> None:
+        self._store, self._saver, self._graph = runs.store, runs.saver, runs.graph
+        self._run_id, self._thread_id = run_id, thread_id
+        self.token = uuid.uuid4().hex
+        self._heartbeat: asyncio.Task[None] | None = None
+
+    async def acquire(self) -> None:
+        await self._store.acquire(self._thread_id, self.token)
+        self._heartbeat = asyncio.create_task(self._beat(), name=f"lease of run {self._run_id}")
+
+    async def _beat(self) -> None:
+        while await self._store.renew(self._thread_id, self.token):
+            await asyncio.sleep(LEASE_SECONDS / 3)
+
+    async def begin(self, entry: CallEntry) -> None:
+        await self._store.begin_attempt(entry, self._thread_id, self.token)
+
+    async def recall(self, key: str, request: str) -> tuple[list[CallEntry], AIMessage] | None:
+        return await self._store.answered(self._run_id, key, request)
+
+    async def end(self, entry: CallEntry, message: AIMessage | None) -> None:
+        await self._store.end_attempt(entry, message)
+
+    async def left_behind(self, known: set[str]) -> list[CallEntry]:
+        attempts = await self._store.attempts(self._run_id)
+        return [{**attempt, "repeated": True} for attempt in attempts if attempt["id"] not in known]
+
+    async def append(self, events: Sequence[Event]) -> None:
+        await self._store.append_events(self._run_id, events)
+
+    async def reserve(self, seq: int) -> None:
+        await self._store.reserve(self._run_id, seq)
+
+    async def close(self, status: RunState, result: dict[str, Any] | None) -> None:
+        """Store how the run stands, and give the lease back."""
+        # A run that was cancelled may have left the saver between a statement and its commit, holding the write lock.
+        async with self._saver.lock:
+            await self._saver.conn.commit()
+        snapshot = await self._graph.aget_state(_config(self._thread_id))
+        await self._store.end(self._run_id, status, result, snapshot.config["configurable"].get("checkpoint_id"))
+        if status in ENDED:
+            await self._store.compact(self._run_id)
+        if self._heartbeat:
+            self._heartbeat.cancel()
+        await self._store.release(self._thread_id, self.token)
+
+
+class Runs:
+    """The runs of one database. Ids may be given by their beginning where it is unique."""
+
+    def __init__(self, store: RunStore, saver: AsyncSqliteSaver, graph: Graph, parts: Parts) -> None:
+        self.store = store
+        self.saver = saver
+        self.graph = graph
+        self._parts = parts
+        self._live: dict[str, LiveRun] = {}
+
+    async def start(
+        self,
+        messages: Sequence[MessageLikeRepresentation],
+        settings: FusionSettings | Mapping[str, Any] | None = None,
+        *,
+        caller: Caller | None = None,
+        thread_id: str | None = None,
+        owner: str = "",
+    ) -> LiveRun:
+        """Start a run with new messages on a new thread, or as the next turn of `thread_id`.
+
+        Raises:
+            SettingsError, ModelLoadError: it could not work; nothing was stored, nothing paid.
+            RunBusyError: the thread has a run under way.
+        """
+        thread_id = thread_id or uuid.uuid4().hex
+        call = settings if isinstance(settings, FusionSettings) else FusionSettings.model_validate(dict(settings or {}))
+        snapshot = await self.graph.aget_state(_config(thread_id))
+        stored = snapshot.values.get("settings")
+        await asyncio.to_thread(self._parts.settle, call, stored=stored)
+        spoken = [_with_id(message) for message in convert_to_messages(list(messages))]
+        kept = {
+            "messages": messages_to_dict(spoken),
+            "settings": call.model_dump(mode="json", include=call.model_fields_set),
+            "caller": dict(caller) if caller else None,
+        }
+        return await self._begin(_new_row(thread_id, spoken, kept, owner=owner), fresh=True)
+
+    async def resume(self, run_id: str, decision: Mapping[str, Any] | None = None) -> LiveRun:
+        """Go on with a run where its last process left it; one that is under way here is returned as it is.
+
+        `decision` answers an approval (`nodes.approve.ApprovalDecisions`).
+
+        Raises:
+            RunNotFoundError: there is no such run.
+            RunBusyError: another living process is at work on it.
+        """
+        row = await self.store.get(run_id)
+        if live := self._live.get(row["run_id"]):
+            return live
+        return await self._begin(row, decision=decision)
+
+    async def fork(
+        self,
+        run_id: str,
+        *,
+        judge: str = "",
+        writer: str = "",
+        add_seats: Sequence[str | Seat] = (),
+        retry_failed: bool = False,
+        owner: str = "",
+    ) -> LiveRun:
+        """Start a run on a new thread from another's answers: what does not change is not paid again.
+
+        Another writer costs one call, another judge two (judge and writer), an added or retried seat that seat and two.
+
+        Raises:
+            SettingsError: nothing is to change, or a model cannot be loaded.
+        """
+        row = await self.store.get(run_id)
+        snapshot = await self.graph.aget_state(_config(row["thread_id"], row["checkpoint_id"]))
+        values, node = _forked(snapshot.values, judge, writer, add_seats, retry_failed=retry_failed)
+        settings = load_settings(values["settings"])
+        await asyncio.to_thread(self._parts.settle, settings, stored=None)
+        thread_id = uuid.uuid4().hex
+        kept = {**row["input"], "forked": True}
+        new = _new_row(thread_id, values["messages"], kept, owner=owner, parent_id=row["run_id"])
+        config = _config(thread_id, run_id=new["run_id"])
+        await self.graph.aupdate_state(config, values, as_node=node)
+        return await self._begin(new, fresh=True)
+
+    async def get(self, run_id: str) -> RunRow:
+        """Return a run as the store keeps it. Raises RunNotFoundError."""
+        return await self._current(await self.store.get(run_id))
+
+    async def list(self, *, owner: str | None = None, limit: int = 50) -> list[RunRow]:
+        """Return the newest runs first; one whose process is gone is told as `stopped`."""
+        return [await self._current(row) for row in await self.store.latest(owner=owner, limit=limit)]
+
+    async def _current(self, row: RunRow) -> RunRow:
+        lost = row["status"] == "running" and not await self.store.is_held(row["thread_id"])
+        return {**row, "status": "stopped"} if lost else row
+
+    async def show(self, run_id: str) -> dict[str, Any]:
+        """Return the result of a run; of one that has not ended, what its state and its journal hold so far."""
+        row = await self.get(run_id)
+        if row["result"] is not None:
+            return row["result"]
+        snapshot = await self.graph.aget_state(_config(row["thread_id"]))
+        values = dict(snapshot.values) if _is_of(snapshot, row) else {}
+        known = {call["id"] for call in values.get("calls") or []}
+        calls = [call for call in await self.store.attempts(row["run_id"]) if call["id"] not in known]
+        values["calls"] = [*(values.get("calls") or []), *calls]
+        return run_result(row["run_id"], row["thread_id"], values) | {"status": row["status"]}
+
+    async def events(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
+        """Yield the events of a run with a number above `after`: the stored ones, then, if it is under way here, the live."""
+        row = await self.store.get(run_id)
+        for event in await self.store.events(row["run_id"], after):
+            after = event["seq"]
+            yield event
+        if live := self._live.get(row["run_id"]):
+            async for event in live.events(after):
+                yield event
+
+    async def delete(self, run_id: str) -> None:
+        """Delete a run, and with the last run of a thread the thread's checkpoints.
+
+        Raises:
+            RunBusyError: a living process is at work on it.
+        """
+        row = await self.store.get(run_id)
+        token = uuid.uuid4().hex
+        await self.store.acquire(row["thread_id"], token)
+        try:
+            others = [run for run in await self.store.of_thread(row["thread_id"]) if run["run_id"] != row["run_id"]]
+            if not others:
+                await self.saver.adelete_thread(row["thread_id"])
+            await self.store.delete(row["run_id"])
+        finally:
+            await self.store.release(row["thread_id"], token)
+
+    async def prune(self, *, older_than_seconds: float) -> int:
+        """Delete the runs last touched longer ago than that, running ones aside; return how many."""
+        gone = 0
+        for row in await self.store.before(time.time() - older_than_seconds):
+            if not await self.store.is_held(row["thread_id"]):
+                await self.delete(row["run_id"])
+                gone += 1
+        return gone
+
+    async def stop(self) -> None:
+        """Stop what is under way here; every run can be resumed from its last checkpoint."""
+        await asyncio.gather(*(live.cancel() for live in list(self._live.values())))
+
+    async def _begin(self, row: RunRow, *, fresh: bool = False, decision: Mapping[str, Any] | None = None) -> LiveRun:
+        """Take the lease and run the graph: from the stored input, from the checkpoint, or with an approver's decision."""
+        run_id, thread_id = row["run_id"], row["thread_id"]
+        record = _Record(self, run_id, thread_id)
+        await record.acquire()
+        if fresh:
+            await self.store.add(row)
+        snapshot = await self.graph.aget_state(_config(thread_id))
+        narrator = Narrator(run_id, after=row["seq"], past=() if fresh else await self.store.events(run_id))
+        live = LiveRun(run_id, thread_id, narrator=narrator, log=record, journal=record)
+        self._live[run_id] = live
+        live.start(
+            self.graph,
+            _graph_input(row, snapshot, decision),
+            _config(thread_id, run_id=run_id),
+            FusionSettings.model_validate(row["input"]["settings"]),
+            durable=True,
+            on_end=lambda: self._live.pop(run_id, None),
+        )
+        return live
+
+
+def _config(thread_id: str, checkpoint_id: str | None = None, *, run_id: str | None = None) -> RunnableConfig:
+    configurable = {"thread_id": thread_id} | ({"checkpoint_id": checkpoint_id} if checkpoint_id else {})
+    return {"configurable": configurable, "metadata": {"fusion_run": run_id} if run_id else {}}
+
+
+def _with_id(message: BaseMessage) -> BaseMessage:
+    # A message without an id would be a new one at every restart from the stored input.
+    return message if message.id else message.model_copy(update={"id": uuid.uuid4().hex})
+
+
+def _new_row(
+    thread_id: str, messages: Sequence[BaseMessage], kept: dict[str, Any], *, owner: str, parent_id: str | None = None
+) -> RunRow:
+    asked = prompts.asked(messages)
+    question = " ".join(str(asked[-1].text).split())[:MAX_QUESTION_CHARS] if asked else ""
+    return {
+        "run_id": uuid.uuid4().hex,
+        "thread_id": thread_id,
+        "parent_id": parent_id,
+        "owner": owner,
+        "status": "running",
+        "question": question,
+        "input": kept,
+        "result": None,
+        "checkpoint_id": None,
+        "prompts": prompts.FINGERPRINT,
+        "created_at": time.time(),
+        "updated_at": time.time(),
+        "seq": 0,
+    }
+
+
+def _is_of(snapshot: StateSnapshot, row: RunRow) -> bool:
+    return (snapshot.metadata or {}).get("fusion_run") == row["run_id"]
+
+
+def _graph_input(row: RunRow, snapshot: StateSnapshot, decision: Mapping[str, Any] | None) -> Any:
+    """Return what to start the graph with: None goes on from the checkpoint, if this run has one."""
+    if decision is not None:
+        return Command(resume=dict(decision))
+    if _is_of(snapshot, row) or row["input"].get("forked"):
+        return None
+    caller = row["input"]["caller"]
+    return {"messages": messages_from_dict(row["input"]["messages"])} | ({"caller": caller} if caller else {})
+
+
+def _forked(
+    values: Mapping[str, Any], judge: str, writer: str, add_seats: Sequence[str | Seat], *, retry_failed: bool
+) -> tuple[dict[str, Any], str]:
+    """Return the state a fork starts from, and the node it counts as having run."""
+    results = [r for r in values.get("results") or [] if r["content"] or not retry_failed]
+    if not values.get("results"):
+        raise SettingsError("this run asked no panel, so there is nothing to fork", field="run")
+    if not (judge or writer or add_seats or len(results) < len(values["results"])):
+        raise SettingsError(
+            "a fork changes something", field="fork", hint="another judge or writer, an added or retried seat"
+        )
+    old = load_settings(values["settings"])
+    panel = [*old.seats, *(Seat(model=seat) if isinstance(seat, str) else seat for seat in add_seats)]
+    changed = {"panel": [seat.model_dump(mode="json") for seat in panel]}
+    settings = FusionSettings.model_validate(
+        old.dump() | changed | ({"judge": judge} if judge else {}) | ({"writer": writer} if writer else {})
+    )
+    again = bool(judge or add_seats or len(results) < len(values["results"]))
+    redone = {"judge", "writer"} if again else {"writer"}  # what is made anew is no part of what the new answer cost
+    state = {
+        "messages": _until_panel(values["messages"]),
+        "caller": values.get("caller") or {},
+        "settings": settings.dump(),
+        "decision": values.get("decision"),
+        "results": results,
+        "sources": values.get("sources") or [],
+        "calls": [call for call in values.get("calls") or [] if call["role"] not in redone],
+        "analysis": None if again else values.get("analysis"),
+        "status": None if again else values.get("status"),
+    }
+    return state, "decide" if again else "judge"
+
+
+def _until_panel(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Return the conversation as the panel found it: up to the user's message, and the call that asked for the panel."""
+    asked = prompts.asked(messages)
+    after = messages[len(asked) : len(asked) + 1]
+    return [
+        *asked,
+        *(m for m in after if isinstance(m, AIMessage) and any(c["name"] == "fusion" for c in m.tool_calls)),
+    ]

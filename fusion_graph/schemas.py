@@ -1,0 +1,265 @@
+"""The values that cross nodes. All are JSON-plain: they live in checkpoints, events and results."""
+
+from typing import Any, Literal, NotRequired, TypeAlias
+
+from typing_extensions import TypedDict
+
+Role: TypeAlias = Literal["decide", "panelist", "judge", "writer"]
+Status: TypeAlias = Literal["ok", "degraded", "error"]
+RunState: TypeAlias = Literal[
+    "running",
+    "interrupted",  # waits for approval
+    "ok",
+    "degraded",
+    "error",
+    "failed",  # an exception ended it; it can be resumed
+    "cancelled",  # stopped on purpose; it can be resumed
+    "stopped",  # its process is gone; it can be resumed
+]
+Outcome: TypeAlias = Literal[
+    "answer",
+    "tool_calls",
+    "refusal",
+    "empty",
+    "cut",  # stopped by the output limit; the text so far is there
+    "context_overflow",
+    "bad_request",
+    "unauthorized",  # 401, 403
+    "payment_required",  # 402
+    "not_found",  # 404
+    "rate_limited",  # 429
+    "server_error",  # 5xx, and any answer that is not one
+    "connection",
+    "timeout",
+    "error",  # anything the model library raised that none of the above describes
+]
+FailureReason: TypeAlias = Literal[
+    "all_panels_failed",
+    "insufficient_credits",
+    "rate_limited",
+    "fusion_invocation_capped",
+    "unexpected_error",
+    "invalid_model",
+    "cancelled",
+]
+JudgeFailure: TypeAlias = Literal[
+    "judge_not_valid_json",
+    "judge_schema_mismatch",
+    "judge_upstream_error",
+    "judge_empty_completion",
+]
+
+
+class Tokens(TypedDict):
+    """Tokens of one attempt. `cached` is part of `input`, `reasoning` part of `output`."""
+
+    input: int
+    cached: int
+    output: int
+    reasoning: int
+
+
+class CallError(TypedDict):
+    """Why a call or a seat failed, in words that hold no secret."""
+
+    kind: Outcome
+    message: str
+    status_code: NotRequired[int]
+
+
+class CallEntry(TypedDict):
+    """One attempt of one model call: a line of the ledger.
+
+    `key` names the call within its run (`panelist:2:0` is seat 2's first), `request` is a hash of what it asks, `attempt`
+    counts from 1. `cost_usd` is None
+    when no price is known, never 0 for that reason; `cost_source` says where the price is from. `repeated` marks an
+    attempt that was under way when its process died: it may have been paid for, and was made again.
+    """
+
+    id: str
+    key: str
+    request: str
+    run_id: str
+    role: Role
+    seat: int | None
+    model: str
+    attempt: int
+    started_at: float
+    duration_seconds: float | None
+    outcome: Outcome | None
+    finish_reason: str | None
+    response_id: str | None
+    tokens: Tokens | None
+    cost_usd: float | None
+    cost_source: str | None
+    error: CallError | None
+    repeated: bool
+
+
+class Source(TypedDict):
+    """A page some seat listed (`read` false) or opened (`read` true). `key` is its canonical URL."""
+
+    key: str
+    url: str
+    title: str
+    snippet: str
+    published: str
+    read: bool
+    seats: list[int]
+
+
+class SeatResult(TypedDict):
+    """What one seat brought home.
+
+    A seat answered if `content` is not empty; `partial` marks an answer that was cut. `content` cites `[n]`, the n-th of
+    `sources` (keys of `Source`, in this seat's own order). `notes` says in words how the answer came short.
+    """
+
+    seat: int
+    model: str
+    name: str
+    content: str
+    partial: bool
+    error: CallError | None
+    sources: list[str]
+    notes: list[str]
+    tool_calls_requested: int
+    tool_calls_executed: int
+
+
+class Claim(TypedDict):
+    """A point of the analysis with the seats that make it and the run's sources (1-based) they give."""
+
+    id: str
+    text: str
+    seats: list[int]
+    sources: list[int]
+
+
+class Stance(TypedDict):
+    """One side of a contradiction."""
+
+    seat: int
+    text: str
+    sources: list[int]
+
+
+class Contradiction(TypedDict):
+    """A subject on which seats exclude one another; `better` is the seat with the better evidence, if one has it."""
+
+    id: str
+    topic: str
+    stances: list[Stance]
+    better: int | None
+
+
+class Strongest(TypedDict):
+    """The judge's advice to the writer: the answer to start from, and what it lacks or gets wrong."""
+
+    seat: int
+    why: str
+    missing_or_wrong: list[str]
+
+
+class Analysis(TypedDict):
+    """The judge's comparison, with code's own ids and seat numbers. `wire_analysis` projects it for clients."""
+
+    consensus: list[Claim]
+    contradictions: list[Contradiction]
+    partial_coverage: list[Claim]
+    unique_insights: list[Claim]
+    blind_spots: list[str]
+    strongest: Strongest | None
+
+
+class Decision(TypedDict):
+    """What the outer model (or the caller) decided for this turn."""
+
+    kind: Literal[
+        "fuse",  # ask the panel
+        "plain",  # the writer alone: mode never, a tool turn
+        "answered",  # the outer model answered, or called the caller's tools
+        "failed",  # the outer model failed; the writer tries alone
+        "refused",  # the approval was not given
+    ]
+    tool_call_id: NotRequired[str]
+    prompt: NotRequired[str]
+
+
+class Citation(TypedDict):
+    """One `[n]` or link of the answer: its page was read, only seen in a list, or no tool of this run saw it."""
+
+    text: str
+    start: int
+    end: int
+    source: int | None
+    url: str | None
+    status: Literal["read", "seen", "unverified"]
+
+
+class RunStatus(TypedDict):
+    """How the turn ended: `reasons` are the ways it was degraded, in words, `failure_reason` a code when it failed."""
+
+    status: Status
+    reasons: list[str]
+    failure_reason: FailureReason | None
+    judge_failure: JudgeFailure | None
+    fused: bool
+    citations: list[Citation]
+
+
+class Caller(TypedDict, total=False):
+    """What the caller of the graph brings for the outer model: JSON schemas, never code.
+
+    `tools` are OpenAI-style function schemas. `tool_choice` is auto, none, required, `{"type": "function", ...}`, or
+    `fusion`: ask the panel, whatever the mode.
+    """
+
+    tools: list[dict[str, Any]]
+    tool_choice: str | dict[str, Any] | None
+    response_format: dict[str, Any] | None
+
+
+EventType: TypeAlias = Literal[
+    "run_started",
+    "panelist_started",
+    "panelist_delta",
+    "tool_called",
+    "tool_finished",
+    "panelist_finished",
+    "panelist_failed",
+    "analysis_started",
+    "analysis_finished",
+    "analysis_absent",
+    "answer_started",
+    "answer_delta",
+    "answer_finished",
+    "call_finished",
+    "item_incomplete",
+    "interrupted",
+    "finished",
+    "failed",
+]
+
+
+class Event(TypedDict, total=False):
+    """One thing that happened in a run. `seq` strictly increases in it; `item` ties a start, its deltas and its end."""
+
+    type: EventType
+    run_id: str
+    seq: int
+    at: float
+    seat: int
+    item: str
+    model: str
+    delta: str
+    tool: str
+    target: str
+    tool_call_id: str
+    sources: list[Source]
+    result: Any
+    analysis: Analysis
+    call: CallEntry
+    reason: str
+    error: CallError
+    payload: Any

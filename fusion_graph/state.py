@@ -1,0 +1,163 @@
+"""The graph's state, its reducers, and what goes in and comes out.
+
+Lists that only grow live in a DeltaChannel: a checkpoint stores what was added, not the list again, so a run's database
+grows with its payload and not with its square. Their reducers are pure and give the same for one batch or many.
+"""
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Annotated, Any, TypeVar
+
+from langchain_core.messages import (
+    AnyMessage,
+    BaseMessage,
+    MessageLikeRepresentation,
+    RemoveMessage,
+    convert_to_messages,
+    message_chunk_to_message,
+)
+from langgraph.channels.delta import DeltaChannel
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
+from typing_extensions import TypedDict
+
+from fusion_graph.schemas import Analysis, CallEntry, Caller, Decision, RunStatus, SeatResult, Source
+
+T = TypeVar("T")
+
+
+def append(current: list[T], writes: Sequence[list[T]]) -> list[T]:
+    """Return `current` with all writes appended in order."""
+    return [*current, *(item for write in writes for item in write)]
+
+
+def merge_messages(
+    current: Sequence[MessageLikeRepresentation],
+    writes: Sequence[MessageLikeRepresentation | Sequence[MessageLikeRepresentation]],
+) -> list[BaseMessage]:
+    """Return `current` with messages added, replaced (same id) or removed (`RemoveMessage`, of one id or of all).
+
+    Like LangGraph's `add_messages`, but it never invents an id, because a DeltaChannel replays its writes on every read,
+    and to remove a message that is not there is no error, because it may have been removed by an earlier batch.
+    """
+    merged: dict[object, BaseMessage] = {}
+    for message in convert_to_messages([*current, *(item for write in writes for item in _as_list(write))]):
+        key = message.id or object()
+        if not isinstance(message, RemoveMessage):
+            merged[key] = message_chunk_to_message(message)
+        elif message.id == REMOVE_ALL_MESSAGES:
+            merged.clear()
+        else:
+            merged.pop(key, None)
+    return list(merged.values())
+
+
+def _as_list(write: Any) -> list[Any]:
+    return write if isinstance(write, list) else [write]
+
+
+def merge_results(current: list[SeatResult], new: list[SeatResult]) -> list[SeatResult]:
+    """Return one result per seat, in seat order; a newer result of a seat replaces the older."""
+    by_seat = {result["seat"]: result for result in [*current, *new]}
+    return [by_seat[seat] for seat in sorted(by_seat)]
+
+
+def merge_sources(current: list[Source], new: list[Source]) -> list[Source]:
+    """Return the sources without duplicates, in order of first sight: the n-th is cited as `[n]` by the whole run."""
+    merged = {source["key"]: source for source in current}
+    for source in new:
+        merged[source["key"]] = _joined(merged[source["key"]], source) if source["key"] in merged else source
+    return list(merged.values())
+
+
+def merge_found(current: list[Source], writes: Sequence[list[Source]]) -> list[Source]:
+    """Return one seat's sources in its own order; the batch form of `merge_sources`."""
+    return reduce(merge_sources, writes, current)
+
+
+def _joined(old: Source, new: Source) -> Source:
+    # The page as it was read says more than the line it was listed with.
+    shown, other = (new, old) if new["read"] and not old["read"] else (old, new)
+    return {
+        **shown,
+        "title": shown["title"] or other["title"],
+        "snippet": shown["snippet"] or other["snippet"],
+        "published": shown["published"] or other["published"],
+        "read": old["read"] or new["read"],
+        "seats": sorted({*old["seats"], *new["seats"]}),
+    }
+
+
+Messages = Annotated[list[AnyMessage], DeltaChannel(merge_messages)]
+Ledger = Annotated[list[CallEntry], DeltaChannel(append)]
+Results = Annotated[list[SeatResult], merge_results]
+Sources = Annotated[list[Source], merge_sources]
+
+
+class FusionInput(TypedDict, total=False):
+    """What a caller passes in: the conversation, and what it brings for the outer model."""
+
+    messages: Messages
+    caller: Caller
+
+
+class FusionState(FusionInput, total=False):
+    """All the graph knows of a thread. Everything but `messages`, `settings` and `caller` is of the current turn."""
+
+    settings: dict[str, Any]
+    decision: Decision | None
+    results: Results
+    sources: Sources
+    analysis: Analysis | None
+    calls: Ledger
+    status: RunStatus | None
+
+
+class FusionOutput(TypedDict, total=False):
+    """What `invoke` returns; `events.run_result` makes the object of the CLI and the servers from the same keys."""
+
+    messages: Messages
+    settings: dict[str, Any]
+    results: Results
+    sources: Sources
+    analysis: Analysis | None
+    calls: Ledger
+    status: RunStatus | None
+
+
+class Plan(TypedDict):
+    """What one seat is asked to do and may spend. JSON-plain: it travels in the Send and stays in the checkpoint."""
+
+    model: str
+    name: str
+    system_prompt: str
+    temperature: float | None
+    reasoning: str
+    max_tool_calls: int
+    max_completion_tokens: int
+    timeout_seconds: float
+    max_cost_usd: float | None
+    tools: list[str]
+    allowed_domains: list[str]
+    excluded_domains: list[str]
+    blocked_domains: list[str]
+
+
+class PanelistState(TypedDict, total=False):
+    """One seat's own state: its question and tool loop in `messages`, its sources in its own order in `found`."""
+
+    seat: int
+    plan: Plan
+    messages: Messages
+    found: Annotated[list[Source], DeltaChannel(merge_found)]
+    elapsed_seconds: float
+    results: Results
+    sources: Sources
+    calls: Ledger
+
+
+class PanelistOutput(TypedDict, total=False):
+    """What a seat hands to the parent graph: channels with reducers only, because seats end in the same superstep."""
+
+    results: Results
+    sources: Sources
+    calls: Ledger

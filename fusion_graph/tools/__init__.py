@@ -1,0 +1,7 @@
+"""What a panelist can do besides think: search and read."""
+
+from fusion_graph.tools.download import Limits
+from fusion_graph.tools.panel import TOOL_NAMES, PanelTools, choose_backend, make_panel_tools
+from fusion_graph.tools.search import Hit, SearchBackend
+
+__all__ = ["TOOL_NAMES", "Hit", "Limits", "PanelTools", "SearchBackend", "choose_backend", "make_panel_tools"]

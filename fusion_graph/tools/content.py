@@ -1,0 +1,110 @@
+"""What kind of document a body is, and its text: by its bytes first, by what the server says second."""
+
+import codecs
+import re
+from typing import Literal, TypeAlias
+
+from fusion_graph.tools.failures import refused
+
+Kind: TypeAlias = Literal["html", "xml", "json", "text"]
+
+_HEAD = 2048  # bytes looked at to tell kinds apart
+_MAGIC = {
+    b"%PDF-": "PDF",
+    b"\x89PNG": "PNG image",
+    b"\xff\xd8\xff": "JPEG image",
+    b"GIF8": "GIF image",
+    b"RIFF": "media",
+    b"PK\x03\x04": "ZIP archive or Office document",
+    b"\x1f\x8b": "gzip archive",
+    b"7z\xbc\xaf": "7z archive",
+    b"Rar!": "RAR archive",
+    b"\xd0\xcf\x11\xe0": "Office document",
+    b"\x7fELF": "program",
+}
+_BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_COMMENT = re.compile(rb"(?s)<!--.*?-->")
+_HTML = re.compile(rb"(?i)\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype\s+html|html|head|body|title|h1|div|p)\b")
+_META_CHARSET = re.compile(rb"(?i)<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:-]+)")
+_HEADER_CHARSET = re.compile(r"(?i)charset\s*=\s*[\"']?([\w.:-]+)")
+# Encodings of the web (https://encoding.spec.whatwg.org) by Python's names; its other codecs are slow or are no text's.
+_ENCODINGS = re.compile(
+    r"utf-8|utf-16(?:-[lb]e)?|ascii|iso8859-\d+|cp(?:125\d|866|874|932|949|950)|koi8-[ru]|mac-(?:roman|cyrillic)"
+    r"|shift_jis|euc_(?:jp|kr)|iso2022_jp|gb(?:2312|k|18030)|big5(?:hkscs)?"
+)
+_AS_BROWSERS_DO = {"ascii": "cp1252", "iso8859-1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030"}
+
+# Unicode a reader does not see and a model does: tags and variation selectors of plane 14, bidirectional and
+# zero-width marks, control characters. Joiners (200C, 200D) and emoji selectors stay: words and emoji need them.
+_INVISIBLE = re.compile(
+    "[\U000e0000-\U000e0fff\u202a-\u202e\u2066-\u2069\u200b\u200e\u200f\u2060-\u2064\ufeff\u00ad\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+
+
+def visible(text: str) -> str:
+    """Return the text without characters that only a machine reads; line ends become newlines."""
+    return _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def kind_of(body: bytes, content_type: str = "") -> Kind:
+    """Return what `body` is.
+
+    Raises:
+        ToolException: it is no kind of text; the sentence names type and size.
+    """
+    head, said = body[:_HEAD], content_type.partition(";")[0].strip().lower()
+    if binary := _binary(head, said, content_type):
+        raise refused(f"This is a {binary} of {len(body):,} bytes, not a page of text. Look for an HTML version of it.")
+    if _HTML.match(_COMMENT.sub(b"", head)) or said in {"text/html", "application/xhtml+xml"}:
+        return "html"
+    if said.endswith("json"):
+        return "json"
+    if head.lstrip().startswith(b"<?xml") or said.endswith("xml"):
+        return "xml"
+    return "text"
+
+
+def decode(body: bytes, content_type: str = "") -> str:
+    """Return the characters of a text: byte order mark, then header, then the document's own word, then a guess."""
+    for mark, encoding in _BOMS.items():
+        if body.startswith(mark):
+            return body.decode(encoding, errors="replace")
+    encoding = _said_encoding(body, content_type)
+    if encoding:
+        return body.decode(encoding, errors="replace")
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body.decode("cp1252", errors="replace")
+
+
+def _binary(head: bytes, said: str, content_type: str) -> str | None:
+    if head.startswith(tuple(_BOMS)):
+        return None
+    for magic, name in _MAGIC.items():
+        if head.startswith(magic):
+            return name
+    utf16 = _known_encoding(_header_charset(content_type)).startswith("utf-16")
+    media = said.startswith(("image/", "audio/", "video/", "font/")) and not said.endswith("xml")
+    return f"{said or 'binary'} file" if media or (b"\0" in head and not utf16) else None
+
+
+def _said_encoding(body: bytes, content_type: str) -> str:
+    meta = _META_CHARSET.search(body[:_HEAD])
+    inside = _known_encoding(meta[1].decode("ascii", errors="replace")) if meta else ""
+    # A document that could be searched for its own word in single bytes is not in UTF-16, whatever that word is.
+    inside = "utf-8" if inside.startswith("utf-16") else inside
+    return _known_encoding(_header_charset(content_type)) or inside
+
+
+def _header_charset(content_type: str) -> str:
+    found = _HEADER_CHARSET.search(content_type)
+    return found[1] if found else ""
+
+
+def _known_encoding(label: str) -> str:
+    try:
+        name = codecs.lookup(label).name if label else ""
+    except LookupError:
+        return ""
+    return _AS_BROWSERS_DO.get(name, name) if _ENCODINGS.fullmatch(name) else ""

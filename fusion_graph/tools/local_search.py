@@ -1,0 +1,122 @@
+"""Search over a folder of documents: BM25 by bm25s, the same ranking every time."""
+
+import asyncio
+import logging
+import re
+import threading
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from fusion_graph.tools.corpus import Corpus, Document, Snapshot
+from fusion_graph.tools.search import Hit
+from fusion_graph.urls import refusal_reason
+
+_SNIPPET = 300  # characters
+_MAX_MATCHES = 2000  # in one document that a snippet is chosen among
+# A word, or one character of a script that writes without spaces.
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+_TOKEN = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
+
+
+class LocalSearch:
+    """A search backend over the documents below `root`, indexed on first use and again when a file changed."""
+
+    def __init__(self, root: Path) -> None:
+        self.corpus = Corpus(root)
+        self._lock = threading.Lock()
+        self._index: _Index | None = None
+
+    @property
+    def skipped(self) -> int:
+        """Return how many files could not be read, as of now. Blocks while the folder is read."""
+        return self.corpus.snapshot().skipped
+
+    async def search(
+        self, query: str, *, max_results: int, allowed_domains: Sequence[str], excluded_domains: Sequence[str]
+    ) -> list[Hit]:
+        """Return the best matches, ties in the order of their paths. See `SearchBackend`."""
+
+        def run() -> list[Hit]:
+            terms = _terms(query)
+            ranked = self._current().rank(terms)
+            fit = (
+                document
+                for document in ranked
+                if refusal_reason(document.url, allowed=allowed_domains, excluded=excluded_domains) is None
+            )
+            return [_hit(document, terms) for document in islice(fit, max_results)]
+
+        return await asyncio.to_thread(run)
+
+    def _current(self) -> "_Index":
+        with self._lock:
+            snapshot = self.corpus.snapshot()
+            if self._index is None or self._index.snapshot is not snapshot:
+                self._index = _Index(snapshot)
+            return self._index
+
+
+class _Index:
+    def __init__(self, snapshot: Snapshot) -> None:
+        import bm25s  # noqa: PLC0415 - with numpy 0.4 s, for those who search a folder
+
+        logging.getLogger("bm25s").setLevel(logging.WARNING)  # it asks for DEBUG, which others' handlers would print
+        self.snapshot = snapshot
+        self._bm25 = bm25s.BM25()
+        self._vocabulary: set[str] = set()
+        if snapshot.documents:
+            texts = [_tokens(f"{document.title}\n{document.text}") for document in snapshot.documents]
+            self._bm25.index([tokens or [""] for tokens in texts], show_progress=False)  # it tells types by the first
+            self._vocabulary.update(*texts)
+
+    def rank(self, terms: set[str]) -> Iterator[Document]:
+        """Yield the documents that contain a term, best first."""
+        known = sorted(terms & self._vocabulary)
+        if not known:
+            return
+        scores = self._bm25.get_scores(known)
+        for place in sorted(range(len(scores)), key=lambda place: -scores[place]):  # stable: ties stay in order
+            if scores[place] > 0:
+                yield self.snapshot.documents[place]
+
+
+def _tokens(text: str) -> list[str]:
+    return _TOKEN.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def _terms(query: str) -> set[str]:
+    from bm25s.stopwords import STOPWORDS_EN  # noqa: PLC0415 - see _Index
+
+    tokens = set(_tokens(query))
+    return tokens - set(STOPWORDS_EN) or tokens
+
+
+def _hit(document: Document, terms: set[str]) -> Hit:
+    return Hit(document.url, document.title, _snippet(document.text, terms), document.published)
+
+
+def _snippet(text: str, terms: set[str]) -> str:
+    """Return about 300 characters of the text, where the most different terms stand close together."""
+    places = list(islice(_matches(text, terms), _MAX_MATCHES))
+    best = max(range(len(places)), key=lambda first: (_variety(places, first), -first), default=None)
+    start = 0 if best is None else max(0, places[best][0] - _SNIPPET // 4)
+    cut = text[start : start + _SNIPPET]
+    if start:
+        cut = "… " + re.sub(r"^\S{0,20}\s", "", cut)  # not the end of a word
+    if start + _SNIPPET < len(text):
+        cut = re.sub(r"\s\S{0,20}$", "", cut) + " …"
+    return " ".join(cut.split())
+
+
+def _matches(text: str, terms: set[str]) -> Iterator[tuple[int, str]]:
+    for token in _TOKEN.finditer(text):
+        if (word := token[0].casefold()) in terms:
+            yield token.start(), word
+
+
+def _variety(places: list[tuple[int, str]], first: int) -> int:
+    end = bisect_left(places, (places[first][0] + _SNIPPET * 3 // 4, ""))
+    return len({word for _, word in places[first:end]})

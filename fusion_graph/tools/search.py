@@ -1,0 +1,97 @@
+"""web_search: what a search backend is, and the tool around one."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+from langchain_core.tools import BaseTool, StructuredTool
+from pydantic import BaseModel, Field, StringConstraints
+
+from fusion_graph.schemas import Source
+from fusion_graph.tools.content import visible
+from fusion_graph.tools.domains import DomainRules
+from fusion_graph.urls import canonical_url
+
+MAX_RESULTS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One result of a search; `published` is the date as the source writes it, or ""."""
+
+    url: str
+    title: str
+    snippet: str
+    published: str = ""
+
+
+class SearchBackend(Protocol):
+    """Something that answers a query with hits, best first."""
+
+    async def search(
+        self, query: str, *, max_results: int, allowed_domains: Sequence[str], excluded_domains: Sequence[str]
+    ) -> list[Hit]:
+        """Return at most `max_results` hits under the domain rules, as far as the backend can apply them.
+
+        Raises:
+            ToolException: the search failed, in words for the model.
+        """
+        ...
+
+
+class SearchArguments(BaseModel):
+    """What a model may say to web_search."""
+
+    query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] = Field(
+        description="what to look for: a few specific words work better than a sentence"
+    )
+    max_results: int = Field(default=5, ge=1, le=MAX_RESULTS, description="how many results to list")
+
+
+def make_search_tool(backend: SearchBackend, rules: DomainRules) -> BaseTool:
+    """Return web_search over `backend`, under the rules of one run."""
+
+    async def web_search(query: str, max_results: int = 5) -> tuple[str, dict[str, Any]]:
+        found = await backend.search(
+            query, max_results=max_results, allowed_domains=rules.allowed, excluded_domains=rules.excluded
+        )
+        hits = [_cleaned(hit) for hit in _distinct(found) if rules.let_through(hit.url)][:max_results]
+        text = "\n\n".join(map(_block, hits)) or f"No results for {query!r}. Try other or fewer words."
+        return text, {"sources": [_source(hit) for hit in hits]}
+
+    return StructuredTool.from_function(
+        coroutine=web_search,
+        name="web_search",
+        description="Search for pages. Lists title, URL, date and an excerpt of each; open one with web_fetch.",
+        args_schema=SearchArguments,
+        response_format="content_and_artifact",
+    )
+
+
+def _distinct(hits: Iterable[Hit]) -> Iterable[Hit]:
+    first: dict[str, Hit] = {}
+    for hit in hits:
+        first.setdefault(canonical_url(hit.url), hit)
+    return first.values()
+
+
+def _cleaned(hit: Hit) -> Hit:
+    title, snippet, published = (" ".join(visible(text).split()) for text in (hit.title, hit.snippet, hit.published))
+    return Hit(hit.url, title or hit.url, snippet, published)
+
+
+def _block(hit: Hit) -> str:
+    lines = (hit.title, hit.url, f"Published: {hit.published}" if hit.published else "", hit.snippet)
+    return "\n".join(line for line in dict.fromkeys(lines) if line)
+
+
+def _source(hit: Hit) -> Source:
+    return Source(
+        key=canonical_url(hit.url),
+        url=hit.url,
+        title=hit.title,
+        snippet=hit.snippet,
+        published=hit.published,
+        read=False,
+        seats=[],
+    )

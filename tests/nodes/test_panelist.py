@@ -1,0 +1,251 @@
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from langchain_core.messages import ToolMessage
+from langchain_core.tools import BaseTool, StructuredTool, ToolException
+
+from fusion_graph.models.scripted import ScriptedError, ScriptedReply, ScriptedRequest
+from tests.graphs import asked, look_up, researcher, run, says, scripted, texts
+
+
+def tool(coroutine: Any, name: str = "probe") -> BaseTool:
+    return StructuredTool.from_function(coroutine=coroutine, name=name, description="Probe something.")
+
+
+def calls(*names: str, **arguments: Any) -> ScriptedReply:
+    asked_for = arguments or {"query": "x"}
+    return ScriptedReply(tool_calls=[{"name": n, "args": asked_for, "id": f"c{i}"} for i, n in enumerate(names)])
+
+
+def once(reply: ScriptedReply, then: str = "Done.") -> Any:
+    """Call tools in the first step, answer in the second."""
+
+    def script(request: ScriptedRequest) -> Any:
+        return then if any(message.type == "tool" for message in request.messages) else reply
+
+    return script
+
+
+async def test_a_seat_that_never_stops_calling_tools_is_made_to_answer() -> None:
+    def hungry(request: ScriptedRequest) -> Any:
+        return (
+            calls("look_up", query="more") if request.tools else f"From what I have [1]. Asked: {len(request.messages)}"
+        )
+
+    models = scripted(north=hungry)
+
+    result = await run(models, panel=["north"], tools=[look_up()], max_tool_calls=3)
+
+    assert result["responses"][0]["content"].startswith("From what I have [1].")
+    assert len(asked(models, "north")) == 4
+    last = asked(models, "north")[-1]
+    assert not last.tools
+    assert not any(message.type == "tool" or getattr(message, "tool_calls", None) for message in last.messages)
+    assert "All about more" in texts(last.messages)
+    assert "all 3 tool rounds are used" in texts(last.messages)
+    assert result["state"]["results"][0]["notes"] == ["it answered early: all 3 tool rounds are used"]
+    assert result["status"] == "ok"
+
+
+async def test_a_step_runs_at_most_eight_calls_and_says_which_were_not_run() -> None:
+    ran: list[str] = []
+
+    async def probe(query: str) -> str:
+        ran.append(query)
+        return "found"
+
+    models = scripted(north=once(calls(*["probe"] * 11)))
+
+    result = await run(models, panel=["north"], tools=[tool(probe)])
+
+    assert len(ran) == 8
+    answers = [message for message in asked(models, "north")[1].messages if message.type == "tool"]
+    assert len(answers) == 11
+    assert sum("Not run" in str(message.text) for message in answers) == 3
+    seat = result["state"]["results"][0]
+    assert (seat["tool_calls_requested"], seat["tool_calls_executed"]) == (11, 8)
+
+
+async def test_the_calls_of_one_step_run_side_by_side() -> None:
+    together = asyncio.Barrier(3)
+
+    async def probe(query: str) -> str:
+        async with asyncio.timeout(5):
+            await together.wait()
+        return query
+
+    result = await run(scripted(north=once(calls("probe", "probe", "probe"))), panel=["north"], tools=[tool(probe)])
+
+    assert result["responses"][0]["content"] == "Done."
+
+
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        (ToolException("the page is gone"), "the page is gone"),
+        (RuntimeError("api_key=sk-123456789012345 is bad"), "RuntimeError: api_key=[redacted] is bad"),
+        (TimeoutError("upstream"), "upstream"),
+    ],
+)
+async def test_what_a_tool_raises_is_told_to_the_model_without_secrets(raised: Exception, words: str) -> None:
+    async def probe(query: str) -> str:
+        raise raised
+
+    models = scripted(north=once(calls("probe")))
+
+    result = await run(models, panel=["north"], tools=[tool(probe)])
+
+    assert words in texts([asked(models, "north")[1].messages[-1]])
+    assert result["status"] == "ok"
+
+
+async def test_unknown_tools_and_wrong_arguments_are_told_to_the_model() -> None:
+    reply = ScriptedReply(
+        tool_calls=[{"name": "teleport", "args": {}, "id": "a"}, {"name": "look_up", "args": {"wrong": 1}, "id": "b"}]
+    )
+    models = scripted(north=once(reply))
+
+    await run(models, panel=["north"], tools=[look_up()])
+
+    unknown, wrong = [str(message.text) for message in asked(models, "north")[1].messages if message.type == "tool"]
+    assert "teleport" in unknown
+    assert "look_up" in unknown
+    assert "query" in wrong
+
+
+async def test_calls_without_id_or_with_the_same_id_get_ids_of_their_own() -> None:
+    reply = ScriptedReply(
+        tool_calls=[
+            {"name": "look_up", "args": {"query": str(n)}, "id": i} for n, i in enumerate(("same", "same", None))
+        ]
+    )
+    models = scripted(north=once(reply))
+
+    await run(models, panel=["north"], tools=[look_up()])
+
+    messages = asked(models, "north")[1].messages
+    ids = [call["id"] for message in messages for call in getattr(message, "tool_calls", [])]
+    assert len(set(ids)) == 3
+    assert [message.tool_call_id for message in messages if isinstance(message, ToolMessage)] == ids
+
+
+async def test_a_tool_that_hangs_is_given_up_and_the_seat_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fusion_graph.nodes.panelist.TOOL_SECONDS", 0.05)
+
+    async def probe(query: str) -> str:
+        await asyncio.sleep(3600)
+        return query
+
+    models = scripted(north=once(calls("probe")))
+
+    result = await run(models, panel=["north"], tools=[tool(probe)])
+
+    assert "gave no result within 0.05 s" in texts(asked(models, "north")[1].messages)
+    assert result["responses"][0]["content"] == "Done."
+
+
+async def test_a_huge_tool_result_is_cut_and_says_so() -> None:
+    async def probe(query: str) -> str:
+        return "x" * 10_000_000
+
+    models = scripted(north=once(calls("probe")))
+
+    await run(models, panel=["north"], tools=[tool(probe)])
+
+    told = texts([asked(models, "north")[1].messages[-1]])
+    assert len(told) < 41_000
+    assert "characters more" in told
+
+
+async def test_when_results_overflow_the_context_the_seat_answers_from_a_shorter_form() -> None:
+    def script(request: ScriptedRequest) -> Any:
+        if any(message.type == "tool" for message in request.messages):
+            return ScriptedError("maximum context length is 8192 tokens", status_code=400)
+        return calls("look_up", query="big") if request.tools else "Short of it [1]."
+
+    models = scripted(north=script)
+
+    result = await run(models, panel=["north"], tools=[look_up()])
+
+    assert result["responses"][0]["content"] == "Short of it [1]."
+    assert [call["outcome"] for call in result["usage"]["calls"] if call["seat"] == 1] == [
+        "tool_calls",
+        "context_overflow",
+        "answer",
+    ]
+
+
+async def test_a_seat_stops_researching_when_its_share_of_the_budget_is_spent() -> None:
+    def script(request: ScriptedRequest) -> Any:
+        if request.tools:
+            return ScriptedReply(tool_calls=[{"name": "look_up", "args": {"query": "x"}, "id": "c"}], cost=0.4)
+        return ScriptedReply("Enough.", cost=0.1)
+
+    models = scripted(north=script)
+
+    result = await run(models, panel=["north"], tools=[look_up()], max_cost_usd=0.6, max_tool_calls=9)
+
+    assert len(asked(models, "north")) == 2
+    assert result["responses"][0]["content"] == "Enough."
+    assert "the budget is nearly spent" in result["state"]["results"][0]["notes"][0]
+
+
+async def test_an_answer_cut_by_the_output_limit_counts_and_is_labelled_partial() -> None:
+    models = scripted(north=lambda _r: ScriptedReply("Half an ans", finish_reason="length"))
+
+    result = await run(models)
+
+    assert result["responses"][0] == {"seat": 1, "model": "north", "content": "Half an ans", "partial": True}
+    assert result["failed_models"][0]["seat"] == 1
+    assert result["status"] == "degraded"
+
+
+async def test_a_seat_whose_room_went_into_reasoning_gets_twice_the_room() -> None:
+    def script(request: ScriptedRequest) -> Any:
+        if request.max_tokens == 16000:
+            return ScriptedReply("", finish_reason="length")
+        return f"Answered within {request.max_tokens}."
+
+    result = await run(scripted(north=script), panel=["north"])
+
+    assert result["responses"][0]["content"] == "Answered within 32000."
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (says(""), "without producing any text"),
+        (lambda _r: ScriptedReply("", refusal="I will not."), "I will not."),
+        (lambda _r: calls("look_up"), "tools it was not offered"),
+        (lambda _r: ScriptedError("bad key", status_code=401), "bad key"),
+    ],
+)
+async def test_a_seat_without_a_usable_answer_failed_and_says_why(script: Any, words: str) -> None:
+    result = await run(scripted(east=script))
+
+    assert [failure["seat"] for failure in result["failed_models"]] == [3]
+    assert words in result["failed_models"][0]["error"]
+    assert len(result["responses"]) == 2
+
+
+async def test_every_attempt_of_every_call_is_in_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fusion_graph.tries.BACKOFF_SECONDS", 0.0)
+    tries = {"north": 0}
+
+    def shaky(_request: ScriptedRequest) -> Any:
+        tries["north"] += 1
+        return ScriptedError("busy", status_code=503) if tries["north"] < 3 else "At last."
+
+    models = scripted(north=shaky, south=researcher())
+
+    result = await run(models, tools=[look_up()])
+
+    assert len(result["usage"]["calls"]) == len(models.requests) == 8
+    assert [(c["attempt"], c["outcome"]) for c in result["usage"]["calls"] if c["seat"] == 1] == [
+        (1, "server_error"),
+        (2, "server_error"),
+        (3, "answer"),
+    ]
+    assert json.dumps(result["usage"])

@@ -1,0 +1,396 @@
+"""The command line as users run it: a process of its own, a model server over HTTP, exit codes, stdout and stderr."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.corpus import write_corpus
+from tests.model_server import ModelServer, Reply, by_model, client_tool_caller, everyone, fails, says
+
+QUESTION = "When did the bridge open?"
+ROSTER = ["--panel", "openai:one,openai:two", "--judge", "openai:three", "--writer", "openai:four"]
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    with ModelServer() as server:
+        yield server
+
+
+class Cli:
+    """The `fusion` command with an environment of its own."""
+
+    def __init__(self, server: ModelServer, folder: Path) -> None:
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("FUSION_", "OPEN", "COLUMNS"))
+        }
+        self.environ = {
+            **kept,
+            "OPENAI_BASE_URL": server.url,
+            "FUSION_HOME": str(folder / "home"),
+            "FUSION_SEARCH": f"local:{write_corpus(folder / 'pages')}",
+        }
+
+    def __call__(self, *arguments: str, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            env={**self.environ, **environ},
+            input=stdin,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "fusion_graph", *arguments]
+
+    def json(self, *arguments: str) -> Any:
+        done = self(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def cli(server: ModelServer, tmp_path: Path) -> Cli:
+    return Cli(server, tmp_path)
+
+
+def test_ask_prints_the_answer_on_stdout_and_everything_else_on_stderr(cli: Cli) -> None:
+    done = cli("ask", QUESTION, *ROSTER)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("The final answer, in the words of four")
+    assert "## Sources\n1. " in done.stdout
+    assert "seat 1 web_search: " in done.stderr
+    assert "seat 2 openai:two answered" in done.stderr
+    assert "answered · 2 of 2 seats · " in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_json_prints_one_object_with_everything_about_the_run(cli: Cli, server: ModelServer) -> None:
+    result = cli.json("ask", QUESTION, *ROSTER)
+
+    assert (result["status"], result["reasons"]) == ("ok", [])
+    assert set(result["analysis"]) == {
+        "consensus",
+        "contradictions",
+        "partial_coverage",
+        "unique_insights",
+        "blind_spots",
+    }
+    assert [(r["seat"], r["model"], r["partial"]) for r in result["responses"]] == [
+        (1, "openai:one", False),
+        (2, "openai:two", False),
+    ]
+    assert result["failed_models"] == []
+    assert len(result["usage"]["calls"]) == len(server.log) == result["usage"]["total"]["calls"]
+    assert result["settings"]["judge"] == "openai:three"
+    assert {"run_id", "thread_id", "answer", "sources", "citations"} <= set(result)
+
+
+def test_events_prints_every_event_as_a_line_of_json(cli: Cli) -> None:
+    done = cli("ask", QUESTION, *ROSTER, "--events")
+
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert [event["seq"] for event in events] == sorted({event["seq"] for event in events})
+    assert events[0]["type"] == "run_started"
+    assert events[-1]["type"] == "finished"
+    said = "".join(event["delta"] for event in events if event["type"] == "answer_delta")
+    assert said == events[-1]["result"]["answer"]
+    for seat in (1, 2):
+        told = "".join(e["delta"] for e in events if e["type"] == "panelist_delta" and e["seat"] == seat)
+        finished = next(e for e in events if e["type"] == "panelist_finished" and e["seat"] == seat)
+        assert told == finished["result"]["content"]
+
+
+def test_a_degraded_answer_exits_with_0_and_with_5_under_strict(cli: Cli, server: ModelServer) -> None:
+    server.settings.behaviour = by_model({"two": fails(404), "*": everyone})
+
+    plain = cli("ask", QUESTION, *ROSTER)
+    strict = cli("ask", QUESTION, *ROSTER, "--strict")
+
+    assert (plain.returncode, strict.returncode) == (0, 5)
+    assert "warning: degraded: seat 2 (openai:two) failed: " in plain.stderr
+    assert "degraded answer · 1 of 2 seats" in plain.stderr
+
+
+def test_a_panel_that_fails_whole_exits_with_1_and_prints_its_object_all_the_same(
+    cli: Cli, server: ModelServer
+) -> None:
+    server.settings.behaviour = by_model({"one": fails(404), "two": fails(404), "*": everyone})
+
+    done = cli("ask", QUESTION, *ROSTER, "--json")
+
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["status"], result["failure_reason"]) == (1, "error", "all_panels_failed")
+
+
+def test_a_refused_key_exits_with_4(cli: Cli, server: ModelServer) -> None:
+    server.settings.behaviour = fails(401)
+
+    assert cli("ask", QUESTION, *ROSTER).returncode == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "code", "words"),
+    [
+        (["--preset", "qualty"], {}, 2, "error: unknown preset 'qualty'\nhint: did you mean 'quality'?"),
+        (["--panel", "gpt-5"], {}, 2, "gpt-5"),
+        (["--mode", "sometimes"], {}, 2, "'always', 'auto', 'never'"),
+        (["--tools", "telepathy"], {}, 2, "telepathy"),
+        (["--max-cost", "-1"], {}, 2, "max_cost_usd = -1"),
+        (["--min-answers", "9"], {}, 2, "min_answers = 9"),
+        (["--panel", ",".join(["openai:one"] * 9)], {}, 2, "panel"),
+        (["--nonsense"], {}, 2, "--nonsense"),
+        ([], {"FUSION_QUORUM": "many"}, 2, "FUSION_QUORUM"),
+        ([], {"FUSION_SEARCH": "local:/does/not/exist"}, 2, "FUSION_SEARCH"),
+        (["--preset", "quality"], {}, 4, "OPENROUTER_API_KEY is not set"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_value_and_remedy_and_leaves_no_run(
+    cli: Cli, server: ModelServer, arguments: list[str], environ: Mapping[str, str], code: int, words: str
+) -> None:
+    roster = [] if "quality" in arguments else ROSTER if "--panel" not in arguments else ROSTER[2:]
+
+    done = cli("ask", QUESTION, *roster, *arguments, **environ)
+
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not server.log
+    assert cli.json("runs", "list") == []
+
+
+def test_the_question_comes_from_stdin_and_piped_text_is_added_to_a_question(cli: Cli, server: ModelServer) -> None:
+    alone = cli("ask", "-", *ROSTER, stdin="What is in the pipe?")
+    added = cli("ask", "Review this.", *ROSTER, stdin="def f(): pass")
+    empty = cli("ask", "-", *ROSTER, stdin="  \n")
+
+    assert (alone.returncode, added.returncode, empty.returncode) == (0, 0, 2)
+    questions = [entry.text for entry in server.requests_of("one")]
+    assert any("What is in the pipe?" in text for text in questions)
+    assert any("Review this." in text and "def f(): pass" in text for text in questions)
+
+
+def test_settings_come_from_the_environment_and_flags_win(cli: Cli, server: ModelServer) -> None:
+    environ = {"FUSION_PANEL": "openai:one, openai:two", "FUSION_JUDGE": "openai:three", "FUSION_WRITER": "openai:nine"}
+
+    done = cli("ask", QUESTION, "--writer", "openai:four", **environ)
+
+    assert done.returncode == 0, done.stderr
+    assert {entry.model for entry in server.log} == {"one", "two", "three", "four"}
+
+
+def test_excluded_domains_are_never_read(cli: Cli) -> None:
+    result = cli.json("ask", QUESTION, *ROSTER, "--exclude", "bridges.example,money.example")
+
+    assert {source["url"] for source in result["sources"]} == {"https://engineers.example/span"}
+
+
+def test_a_thread_goes_on_where_it_was(cli: Cli, server: ModelServer) -> None:
+    cli("ask", "First question?", *ROSTER, "--thread", "mine")
+
+    second = cli.json("ask", "Second question?", "--thread", "mine")
+
+    assert second["settings"]["writer"] == "openai:four"
+    assert any("First question?" in entry.text and "Second question?" in entry.text for entry in server.log)
+
+
+def test_a_call_of_a_tool_nobody_offered_is_not_an_answer(cli: Cli, server: ModelServer) -> None:
+    server.settings.behaviour = by_model({"four": client_tool_caller("nonsense", {}), "*": everyone})
+
+    result = cli.json("ask", QUESTION, *ROSTER)
+
+    assert result["status"] == "degraded"
+    assert result["answer"]
+
+
+def test_runs_are_listed_newest_first_shown_and_deleted(cli: Cli) -> None:
+    first = cli.json("ask", "First?", *ROSTER)
+    second = cli.json("ask", "Second?", *ROSTER)
+
+    listed = cli.json("runs", "list")
+    shown = cli.json("runs", "show", first["run_id"][:10])
+    table = cli("runs", "list").stdout
+    deleted = cli.json("runs", "delete", second["run_id"])
+
+    assert [run["run_id"] for run in listed] == [second["run_id"], first["run_id"]]
+    assert [run["status"] for run in listed] == ["ok", "ok"]
+    assert shown == first
+    assert "Second?" in table.splitlines()[1]
+    assert deleted == {"deleted": second["run_id"]}
+    assert [run["run_id"] for run in cli.json("runs", "list")] == [first["run_id"]]
+    gone = cli("runs", "show", second["run_id"])
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert "there is no run" in gone.stderr
+
+
+def test_a_deleted_run_leaves_nothing_of_its_text_in_the_file(cli: Cli, tmp_path: Path) -> None:
+    result = cli.json("ask", "What about Ozymandias?", *ROSTER)
+    database = tmp_path / "home" / "runs.db"
+    assert b"Ozymandias" in database.read_bytes()
+
+    cli.json("runs", "delete", result["run_id"])
+
+    left = b"".join(path.read_bytes() for path in database.parent.glob("runs.db*"))
+    assert b"Ozymandias" not in left
+    assert database.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_fork_with_another_writer_pays_one_call_and_with_another_judge_two(cli: Cli, server: ModelServer) -> None:
+    run = cli.json("ask", QUESTION, *ROSTER)
+    paid = len(server.log)
+
+    writer = cli.json("runs", "fork", run["run_id"], "--writer", "openai:five")
+    judge = cli.json("runs", "fork", run["run_id"], "--judge", "openai:six")
+
+    assert [entry.model for entry in server.log[paid:]] == ["five", "six", "four"]
+    assert writer["responses"] == judge["responses"] == run["responses"]
+    assert "five" in writer["answer"]
+    assert cli.json("runs", "show", run["run_id"]) == run
+    assert [row["parent_id"] for row in cli.json("runs", "list")] == [run["run_id"], run["run_id"], None]
+
+
+def test_a_fork_adds_a_seat_or_retries_the_failed_ones_only(cli: Cli, server: ModelServer) -> None:
+    server.settings.behaviour = by_model({"two": fails(404, n_times=1, then=everyone), "*": everyone})
+    run = cli.json("ask", QUESTION, *ROSTER, "--tools", "none")
+    paid = len(server.log)
+
+    retried = cli.json("runs", "fork", run["run_id"], "--retry-failed")
+    added = cli.json("runs", "fork", retried["run_id"], "--add-seat", "openai:seven")
+
+    assert run["status"] == "degraded"
+    assert [entry.model for entry in server.log[paid:]] == ["two", "three", "four", "seven", "three", "four"]
+    assert [response["seat"] for response in added["responses"]] == [1, 2, 3]
+    assert (retried["status"], added["status"]) == ("ok", "ok")
+
+
+def test_a_fork_that_changes_nothing_is_refused(cli: Cli) -> None:
+    run = cli.json("ask", QUESTION, *ROSTER)
+
+    done = cli("runs", "fork", run["run_id"])
+
+    assert done.returncode == 2
+    assert "another judge or writer" in done.stderr
+
+
+def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(cli: Cli, server: ModelServer) -> None:
+    server.settings.behaviour = by_model({"two": says("late", delay=30.0), "*": everyone})
+    running = cli.start("ask", QUESTION, *ROSTER)
+    wait_until(
+        lambda: any(
+            (e.state == "sent" and "Only here" in str(e.billed)) or len(server.requests_of("one")) == 3
+            for e in server.log
+        )
+    )
+    time.sleep(0.3)
+
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=20)
+
+    assert (running.returncode, out) == (130, "")
+    assert "hint: go on with: fusion runs resume " in err
+    assert [run["status"] for run in cli.json("runs", "list")] == ["cancelled"]
+    server.settings.behaviour = everyone
+    result = cli.json("runs", "resume", cli.json("runs", "list")[0]["run_id"])
+    assert result["status"] == "ok"
+    assert len(server.requests_of("one")) == 3
+
+
+def test_a_killed_run_is_listed_as_stopped_and_can_be_resumed(cli: Cli, server: ModelServer) -> None:
+    server.settings.behaviour = by_model({"three": says("late", delay=30.0), "*": everyone})
+    running = cli.start("ask", QUESTION, *ROSTER)
+    wait_until(lambda: bool(server.requests_of("three")))
+
+    running.kill()
+    running.communicate()
+
+    listed = cli.json("runs", "list")[0]
+    assert listed["status"] == "stopped"
+    server.settings.behaviour = everyone
+    result = cli.json("runs", "resume", listed["run_id"])
+    assert result["status"] == "ok"
+    assert len(server.requests_of("one")) == 3
+    assert [call["model"] for call in result["usage"]["calls"] if call["repeated"]] == ["openai:three"]
+
+
+def test_a_resumed_finished_run_prints_its_result_and_pays_nothing(cli: Cli, server: ModelServer) -> None:
+    run = cli.json("ask", QUESTION, *ROSTER)
+    paid = len(server.log)
+
+    again = cli.json("runs", "resume", run["run_id"])
+
+    assert again == run
+    assert len(server.log) == paid
+
+
+def test_a_run_under_way_elsewhere_is_left_alone(cli: Cli, server: ModelServer) -> None:
+    server.settings.behaviour = by_model({"three": says("late", delay=20.0), "*": everyone})
+    running = cli.start("ask", QUESTION, *ROSTER)
+    wait_until(lambda: bool(server.requests_of("three")))
+
+    run_id = cli.json("runs", "list")[0]["run_id"]
+    resumed = cli("runs", "resume", run_id)
+    deleted = cli("runs", "delete", run_id)
+
+    running.kill()
+    running.communicate()
+    assert (resumed.returncode, deleted.returncode) == (1, 1)
+    assert "another process" in resumed.stderr
+    assert cli.json("runs", "list")[0]["run_id"] == run_id
+
+
+def test_control_characters_of_models_do_not_reach_the_terminal(cli: Cli, server: ModelServer) -> None:
+    server.settings.behaviour = by_model({"four": says("\x1b[2Jred\x1b]8;;http://x\x07link\x9b1m end"), "*": everyone})
+
+    done = cli("ask", QUESTION, *ROSTER)
+
+    assert done.stdout.startswith("redlink")
+    assert "\x1b" not in done.stdout
+    assert "\x9b" not in done.stdout
+
+
+def test_no_key_and_no_secret_reaches_the_database_or_the_output(cli: Cli, server: ModelServer, tmp_path: Path) -> None:
+    canary = "sk-canary-0123456789abcdef"
+    server.settings.behaviour = by_model(
+        {
+            "two": lambda _request: Reply(status=401, error={"message": f"Incorrect API key provided: {canary}"}),
+            "*": everyone,
+        }
+    )
+
+    done = cli("ask", QUESTION, *ROSTER, "--events", OPENAI_API_KEY=canary)
+
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "home").glob("runs.db*"))
+    assert canary.encode() not in stored
+    assert canary not in done.stdout + done.stderr
+    assert any(entry.headers.get("authorization") == f"Bearer {canary}" for entry in server.log)
+
+
+def wait_until(condition: Any, within: float = 20.0) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)

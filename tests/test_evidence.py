@@ -1,0 +1,335 @@
+"""What counts as a source, how its number follows it into the run, and which citations of an answer hold."""
+
+import re
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fusion_graph.evidence import check_citations, renumbered, sources_in
+from fusion_graph.schemas import Citation, SeatResult, Source
+from fusion_graph.urls import canonical_url
+
+
+def page(url: str, *, read: bool = False) -> Source:
+    return {
+        "key": canonical_url(url),
+        "url": url,
+        "title": "",
+        "snippet": "",
+        "published": "",
+        "read": read,
+        "seats": [1],
+    }
+
+
+def pages(count: int) -> list[Source]:
+    return [page(f"https://pages.example/{number}", read=number % 2 == 1) for number in range(1, count + 1)]
+
+
+def answer(content: str, *numbers: int) -> SeatResult:
+    """A seat's answer whose n-th source is the run's page of the n-th given number."""
+    return {
+        "seat": 1,
+        "model": "m",
+        "name": "m",
+        "content": content,
+        "partial": False,
+        "error": None,
+        "sources": [canonical_url(f"https://pages.example/{number}") for number in numbers],
+        "notes": [],
+        "tool_calls_requested": 0,
+        "tool_calls_executed": 0,
+    }
+
+
+def cited(text: str, count: int = 9) -> list[tuple[str, int | None]]:
+    return [(citation["text"], citation["source"]) for citation in check_citations(text, pages(count))]
+
+
+# Sources that tools report
+
+
+def test_a_tools_sources_become_the_seats() -> None:
+    artifact = {
+        "sources": [
+            {"url": "http://www.a.example/x?utm_source=y", "title": " A ", "snippet": "s", "read": True, "rank": 3},
+            {"url": "https://b.example", "key": "own key", "published": "2024-05-01"},
+        ]
+    }
+
+    assert sources_in(artifact, 2) == [
+        {
+            "key": "https://a.example/x",
+            "url": "http://www.a.example/x?utm_source=y",
+            "title": "A",
+            "snippet": "s",
+            "published": "",
+            "read": True,
+            "seats": [2],
+        },
+        {
+            "key": "own key",
+            "url": "https://b.example",
+            "title": "",
+            "snippet": "",
+            "published": "2024-05-01",
+            "read": False,
+            "seats": [2],
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    "artifact",
+    [
+        None,
+        [],
+        "https://a.example",
+        5,
+        {},
+        {"sources": None},
+        {"sources": {"url": "https://a.example"}},
+        {"sources": "https://a.example"},
+        {"sources": [None, 5, "https://a.example", [], {}]},
+        {"sources": [{"title": "no url"}, {"url": None}, {"url": ""}, {"url": " "}, {"url": ["https://a.example"]}]},
+    ],
+)
+def test_anything_else_is_no_source(artifact: Any) -> None:
+    assert sources_in(artifact, 1) == []
+
+
+def test_fields_of_a_wrong_type_are_left_empty() -> None:
+    item = {"url": "https://a.example", "key": 7, "title": {"x": 1}, "snippet": None, "published": 2024, "read": "no"}
+
+    (source,) = sources_in({"sources": [item]}, 1)
+
+    assert source == page("https://a.example") | {"key": "https://a.example/"}
+
+
+# The seat's numbers become the run's
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("So it is [1].", "So it is [7]."),
+        ("So it is[1].", "So it is[7]."),
+        ("Both [1][2] say", "Both [7][3] say"),
+        ("Both [1] [2] say", "Both [7] [3] say"),
+        ("Both [1, 2] and [2;1]", "Both [7, 3] and [3, 7]"),
+        ("All [1-3]", "All [7, 3, 5]"),
+        ("All [1–3], [1]–[3], [1] — [3]", "All [7, 3, 5], [7, 3, 5], [7] — [5]"),  # noqa: RUF001 -- as models write
+        ("Some [1, 2-3]", "Some [7, 3, 5]"),
+        ("Some [1, 2]-[3]", "Some [7, 3, 5]"),
+        ("Backwards [3-1]", "Backwards [5, 7]"),
+        ("Twice [1, 1]", "Twice [7]"),
+        ("[2]: https://pages.example/3", "[3]: https://pages.example/3"),
+        ("研究表明[1]因此[2]。", "研究表明[7]因此[3]。"),
+        ("**so**[1]_and_[2] _so [3]_", "**so**[7]_and_[3] _so [5]_"),
+        ("`code`[1]", "`code`[7]"),
+        ("in 2024[1], GPT-5[2], (both)[3], a list[1]", "in 2024[7], GPT-5[3], (both)[5], a list[7]"),
+    ],
+)
+def test_every_way_to_cite_gets_the_runs_numbers(content: str, expected: str) -> None:
+    assert renumbered(answer(content, 7, 3, 5), pages(9)) == expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "array[1] and my_list[1] and x[1] and array[1][2] and argv[1] and rows[0][1]",
+        "`code[1]` and ``a ` b [1]`` and `over\nlines [1]`",
+        "```python\nx [1]\n```\n\n~~~~\n[1]\n~~~\n[2]\n~~~~",
+        "- ```\n  [1]\n  ```\n> ```\n> [1]\n> ```",
+        "An open fence runs to the end:\n```\n[1]\n\n[2]",
+        "```inline [1]``` code",
+        "[1](https://a.example) and ![1](https://a.example/i.png) and [text](https://a.example)",
+        "a footnote [^1], an interval [0, 1], a scale [0-5], an index [0], a year [2024], pages [1000-1010]",
+        "a reference [text][1], a word [one], an empty [], a task [x], a fraction [1/2], a decimal [1.5], [1 2], [-1]",
+        r"\[1\] and [1-2-3] and [2]rotaxane and [1]st",
+    ],
+)
+def test_what_cites_nothing_is_left_as_it_is(content: str) -> None:
+    assert renumbered(answer(content, 7, 3, 5), pages(9)) == content
+    assert [citation for citation in check_citations(content, pages(9)) if citation["text"].startswith("[")] == []
+
+
+def test_prose_after_code_is_renumbered_again() -> None:
+    content = "[1]\n```\n[1]\n```\n[1] `[1]` [1] an odd ` tick [1]\n\nand ` another [1]"
+
+    assert renumbered(answer(content, 7), pages(9)) == (
+        "[7]\n```\n[1]\n```\n[7] `[1]` [7] an odd ` tick [7]\n\nand ` another [7]"
+    )
+
+
+def test_a_number_without_a_source_of_the_run_becomes_a_question_mark() -> None:
+    result = answer("[1] [2] [3] [1-3] [2, 3] [99]", 7, 100)
+
+    assert renumbered(result, pages(9)) == "[7] [?] [?] [7, ?] [?] [?]"
+    assert renumbered(answer("[1]"), []) == "[?]"
+
+
+def test_a_span_too_wide_for_a_list_of_sources_cites_its_ends() -> None:
+    assert renumbered(answer("[1-20] [1-21] [1-999]", *range(1, 22)), pages(30)) == (
+        f"[{', '.join(map(str, range(1, 21)))}] [1, 21] [1, ?]"
+    )
+
+
+_PIECES = st.sampled_from(
+    ["[1]", "[2]", "[1, 2]", "[1-3]", "[9]", "-", "–", " ", "\n", "\n\n", "`", "```\n", "word", "研究", "(", "x"]  # noqa: RUF001
+)
+
+
+@given(st.lists(_PIECES, max_size=25).map("".join))
+def test_exactly_what_is_checked_is_renumbered_and_all_else_stays(content: str) -> None:
+    spans = dict.fromkeys((citation["start"], citation["end"]) for citation in check_citations(content, pages(9)))
+    around = [0, *(edge for span in spans for edge in span), len(content)]
+    kept = [re.escape(content[start:end]) for start, end in zip(around[::2], around[1::2], strict=True)]
+
+    changed = renumbered(answer(content, 4, 5, 6), pages(9))
+
+    assert re.fullmatch(r"\[[4-6?, ]+\]".join(kept), changed)
+
+
+# The answer's citations
+
+
+def test_a_citation_says_where_it_stands_and_what_is_known_of_its_page() -> None:
+    text = "Read [1], seen [2], made up [3]; https://pages.example/2 and https://elsewhere.example/x."
+
+    assert check_citations(text, pages(2)) == [
+        Citation(text="[1]", start=5, end=8, source=1, url="https://pages.example/1", status="read"),
+        Citation(text="[2]", start=15, end=18, source=2, url="https://pages.example/2", status="seen"),
+        Citation(text="[3]", start=28, end=31, source=None, url=None, status="unverified"),
+        Citation(
+            text="https://pages.example/2",
+            start=33,
+            end=56,
+            source=2,
+            url="https://pages.example/2",
+            status="seen",
+        ),
+        Citation(
+            text="https://elsewhere.example/x",
+            start=61,
+            end=88,
+            source=None,
+            url="https://elsewhere.example/x",
+            status="unverified",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[1][2]", [("[1]", 1), ("[2]", 2)]),
+        ("[1, 2]", [("[1, 2]", 1), ("[1, 2]", 2)]),
+        ("[2-4]", [("[2-4]", 2), ("[2-4]", 3), ("[2-4]", 4)]),
+        ("[1]-[3]", [("[1]-[3]", 1), ("[1]-[3]", 2), ("[1]-[3]", 3)]),
+        ("[8-10]", [("[8-10]", 8), ("[8-10]", 9), ("[8-10]", None)]),
+        ("[1]: https://pages.example/1", [("[1]", 1), ("https://pages.example/1", 1)]),
+        ("[1](https://pages.example/2)", [("https://pages.example/2", 2)]),
+        ("[1][2](https://pages.example/3)", [("[1]", 1), ("https://pages.example/3", 3)]),
+        ("https://pages.example/3 before [1]", [("https://pages.example/3", 3), ("[1]", 1)]),
+        ("[[1]](https://pages.example/1)", [("[1]", 1), ("https://pages.example/1", 1)]),
+        ("研究表明[1]。", [("[1]", 1)]),
+        ("array[1] `x[1]`", []),
+        ("", []),
+    ],
+)
+def test_every_number_of_a_bracket_is_a_citation(text: str, found: list[tuple[str, int | None]]) -> None:
+    assert cited(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "link"),
+    [
+        ("See https://a.example/x.", "https://a.example/x"),
+        ("(https://a.example/x), then", "https://a.example/x"),
+        ("<https://a.example/x>", "https://a.example/x"),
+        ("**https://a.example/x**", "https://a.example/x"),
+        ("'https://a.example/x'!?", "https://a.example/x"),
+        ("| https://a.example/x|y |", "https://a.example/x"),
+        ("HTTPS://A.example/x", "HTTPS://A.example/x"),
+        ("[text](https://a.example/x)", "https://a.example/x"),
+        ('[text](https://a.example/x "title")', "https://a.example/x"),
+        ("https://en.wikipedia.example/wiki/Fusion_(disambiguation)", None),
+        (
+            "(https://en.wikipedia.example/wiki/Fusion_(physics)/More)",
+            "https://en.wikipedia.example/wiki/Fusion_(physics)/More",
+        ),
+        (
+            "[t](https://en.wikipedia.example/wiki/Fusion_(physics))",
+            "https://en.wikipedia.example/wiki/Fusion_(physics)",
+        ),
+        ("https://en.wikipedia.example/wiki/Moore's_law", None),
+        ("https://a.example/?q=x,y;z&t=1:2#part", None),
+        ("https://zh.wikipedia.example/wiki/维基百科", None),
+        ("见https://a.example/x。下一句", "https://a.example/x"),
+        ("（https://a.example/x）和", "https://a.example/x"),  # noqa: RUF001 -- full-width, as Chinese is written
+        ("“https://a.example/x”", "https://a.example/x"),
+    ],
+)
+def test_a_link_ends_where_a_reader_sees_it_end(text: str, link: str | None) -> None:
+    (citation,) = check_citations(text, [])
+
+    assert citation["text"] == citation["url"] == (link or text)
+    assert text[citation["start"] : citation["end"]] == citation["text"]
+
+
+def test_a_link_inside_chinese_text_is_known_by_its_source() -> None:
+    assert cited("见https://pages.example/2的文章") == [("https://pages.example/2", 2)]
+    assert cited("见https://elsewhere.example/的") == [("https://elsewhere.example/的", None)]
+    assert check_citations("https://zh.example/维基", [page("https://zh.example/%E7%BB%B4%E5%9F%BA")])[0]["source"] == 1
+
+
+def test_a_link_that_is_its_own_text_counts_once_and_one_that_is_repeated_each_time() -> None:
+    url = "https://pages.example/1"
+
+    assert cited(f"[{url}]({url})") == [(url, 1)]
+    assert [citation["start"] for citation in check_citations(f"{url} {url}", pages(1))] == [0, 24]
+
+
+def test_another_spelling_of_an_address_is_the_same_source() -> None:
+    (citation,) = check_citations("http://www.pages.example/1?utm_source=x#part", pages(1))
+
+    assert (citation["source"], citation["url"], citation["status"]) == (1, "https://pages.example/1", "read")
+
+
+@pytest.mark.parametrize(
+    "text", ["https://", "https://.", "http://)", "ftp://a.example", "www.a.example", "a.example/x"]
+)
+def test_what_is_no_full_web_address_is_no_link(text: str) -> None:
+    assert check_citations(text, []) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["```\nhttps://a.example [1]\n```", "`https://a.example [1]`", "~~~\nhttps://a.example"]
+)
+def test_code_cites_nothing(text: str) -> None:
+    assert check_citations(text, pages(1)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1" * 50_000,
+        "[1]" * 30_000,
+        "`" * 100_000,
+        "` `` " * 20_000,
+        "https://a(" * 10_000,
+        "[1," * 30_000,
+        "[1" + " " * 100_000,
+        "```\n" * 25_000,
+    ],
+)
+def test_hostile_text_is_checked_in_reasonable_time(text: str) -> None:
+    started = time.perf_counter()
+
+    check_citations(text, pages(3))
+
+    assert time.perf_counter() - started < 5

@@ -1,0 +1,83 @@
+"""What README shows is true: its drawing, its table and its code. UPDATE_README=1 writes drawing and table anew."""
+
+import contextlib
+import io
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fusion_graph.deployment import build_fusion_graph
+from fusion_graph.settings import FusionSettings
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def drawing() -> str:
+    return build_fusion_graph().compile().get_graph(xray=True).draw_mermaid().strip()
+
+
+def settings_table() -> str:
+    rows = ["| setting | default | what it does |", "|---|---|---|"]
+    for name, field in FusionSettings.model_fields.items():
+        default: Any = field.get_default(call_default_factory=True)
+        shown = "" if default in (None, "", []) else f"`{', '.join(default) if isinstance(default, list) else default}`"
+        rows.append(f"| `{name}` | {shown} | {field.description} |")
+    return "\n".join(rows)
+
+
+def replaced(text: str, start: str, end: str, new: str) -> str:
+    before, rest = text.split(start, 1)
+    _, after = rest.split(end, 1)
+    return f"{before}{start}{new}{end}{after}"
+
+
+def test_the_drawing_and_the_settings_table_are_those_of_the_code() -> None:
+    text = README.read_text(encoding="utf-8")
+
+    true = replaced(text, "```mermaid\n", "```", drawing() + "\n")
+    true = replaced(true, "from FusionSettings -->\n", "\n\nA `presets.toml`", settings_table())
+
+    if os.environ.get("UPDATE_README"):
+        README.write_text(true, encoding="utf-8")
+    assert text == true, "run UPDATE_README=1 uv run pytest tests/test_readme.py"
+
+
+def blocks() -> list[tuple[str, str]]:
+    """Return each Python block with the output shown right after it."""
+    text = README.read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize(("code", "shown"), blocks())
+def test_a_python_block_prints_what_is_shown_under_it(code: str, shown: str) -> None:
+    printed = io.StringIO()
+
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "README.md", "exec"), {})  # noqa: S102 -- the point of the test
+
+    assert printed.getvalue() == shown
+
+
+def test_every_python_block_is_run() -> None:
+    assert len(blocks()) == README.read_text(encoding="utf-8").count("```python")
+
+
+def test_every_flag_and_subcommand_in_readme_exists() -> None:
+    from typer.testing import CliRunner  # noqa: PLC0415 -- only this test needs it
+
+    from fusion_graph.cli import app  # noqa: PLC0415
+
+    text = README.read_text(encoding="utf-8")
+    commands = re.findall(r"^uv run fusion (.*)$", text, re.MULTILINE)
+
+    for command in commands:
+        words = command.split("#")[0].split()
+        path = [word for word in words[:2] if word in {"ask", "runs", "list", "show", "resume", "fork", "delete"}]
+        helped = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "200"})
+        assert helped.exit_code == 0, command
+        flags = re.findall(r"--[a-z-]+", command)
+        assert all(flag in helped.output for flag in flags), command
+    assert len(commands) > 5

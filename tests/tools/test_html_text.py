@@ -1,0 +1,124 @@
+import time
+
+import pytest
+
+from fusion_graph.tools import html_text
+from fusion_graph.tools.html_text import read_html
+
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><title> The  Tide
+ Tables </title><meta property="article:published_time" content="2024-05-06">
+<link rel="canonical" href="https://example.org/tides"><style>p { color: red }</style></head>
+<body style="opacity: 0"><nav><ul><li>Home</li></ul></nav>
+<h1>High   water</h1>
+<p>The moon&nbsp;pulls, says <a href="/x">the&#32;almanac</a>.<br>Twice a day.
+<p>Second paragraph<div>a block ends it</div>
+<ul><li>spring tide<li>neap tide</ul>
+<table><tr><th>Port</th><th>Metres</th></tr><tr><td>Brest</td><td>7.2</td></tr></table>
+<pre>if x:
+    y   = 1</pre>
+<script>var tracking = "<p>not text</p>";</script>
+<!-- a comment -->
+<svg><title>An icon</title><path d="M0"/><circle/></svg>
+<h2>End</h2></body></html>"""
+
+
+def test_a_page_keeps_what_a_reader_sees_in_its_shape() -> None:
+    page = read_html(PAGE)
+
+    assert page.title == "The Tide Tables"
+    assert page.published == "2024-05-06"
+    assert page.canonical == "https://example.org/tides"
+    assert page.text == (
+        "# High water\n\nThe moon pulls, says the almanac.\nTwice a day.\n\nSecond paragraph\n\na block ends it\n\n"
+        "- spring tide\n- neap tide\n\nPort | Metres\nBrest | 7.2\n\nif x:\n    y   = 1\n\n## End"
+    )
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<p hidden>SECRET</p>",
+        "<p hidden>SECRET<p>",
+        "<div hidden>a <b>SECRET</b></div>",
+        "<div hidden/>SECRET</div>",
+        '<div aria-hidden="true">SECRET</div>',
+        '<span style="display:none">SECRET</span>',
+        '<span style="color:red; DISPLAY : none !important">SECRET</span>',
+        '<span style="visibility: hidden">SECRET</span>',
+        '<span style="font-size:0">SECRET</span>',
+        '<span style="opacity: 0.0;">SECRET</span>',
+        "<script>SECRET</script>",
+        "<SCRIPT>SECRET</SCRIPT >",
+        "<style>SECRET</style>",
+        "<template><p>SECRET</p></template>",
+        "<noscript>SECRET</noscript>",
+        "<nav><a>SECRET</a></nav>",
+        "<!-- SECRET -->",
+        "<button>SECRET</button>",
+        "<svg><g><text>SECRET</text></g></svg>",
+        "<div hidden><img><br><input>SECRET</div>",
+    ],
+)
+def test_hidden_text_is_left_out_and_what_follows_is_not(hidden: str) -> None:
+    text = read_html(f"<body><p>before</p>{hidden}<p>after</p></body>").text
+
+    assert "SECRET" not in text
+    assert text.split() == ["before", "after"]
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p>a</p>\n\n<p>b</p>", "a\n\nb"),
+        ("a<b> b </b> <i> c</i>", "a b c"),
+        ("a<br>b<br><br>c", "a\nb\nc"),
+        ("<ul>\n <li><p>a</p></li>\n <li> b <ul><li>c</ul></ul>d", "- a\n\n- b\n\n- c\n\nd"),
+        ("<h3></h3><p>a</p><li></li>b", "a\n\nb"),
+        ("<table> <tr> <td>a</td> <td>b</td> </tr> <tr><td></td><td>c<td>d</table>e", "a | b\n | c | d\n\ne"),
+        ("<table><tr><td>a<td><td>c<tr><td>d<td></table>e", "a |  | c\nd\n\ne"),
+        ("<pre>\n a\n\n\n\n b </pre>c", "a\n\n\n\n b\n\nc"),
+    ],
+)
+def test_blocks_items_and_cells_keep_their_places(html: str, text: str) -> None:
+    assert read_html(html).text == text
+
+
+def test_text_is_not_hidden_by_half_a_style() -> None:
+    assert read_html('<p style="opacity:0.5;font-size:0.9em">seen</p>').text == "seen"
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("plain & simple", "plain & simple"),
+        ("AT&T", "AT&T"),
+        ("a < b and c > d", "a < b and c > d"),
+        ("</div></p>x", "x"),
+        ("<p>seen<a href='", "seen"),
+        ("<p>seen<!-- never closed", "seen"),
+        ("seen<script>never closed", "seen"),
+        ("", ""),
+    ],
+)
+def test_a_broken_page_gives_what_there_is(html: str, text: str) -> None:
+    assert read_html(html).text == text
+
+
+@pytest.mark.parametrize("piece", ["<a ", "</a", "<!--", "<![CDATA[", '<a b="', "<", "<p>", "<b> </b>", " \t", "&"])
+def test_a_page_made_to_be_slow_is_read_in_time(piece: str) -> None:
+    html = f"<p>{piece}" + piece * (300_000 // len(piece))  # minutes, if time were quadratic
+
+    begun = time.perf_counter()
+    read_html(html)
+
+    assert time.perf_counter() - begun < 10
+
+
+def test_a_page_without_end_is_marked_as_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_text, "_MAX_CHARS", 50)
+
+    text = html_text.read_html("<p>word " * 10).text
+
+    assert text.count("word") == 6
+    assert text.endswith("[the rest of this page was too long to read]")
