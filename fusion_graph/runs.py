@@ -66,8 +66,10 @@ class _Record:
         self._heartbeat = asyncio.create_task(self._beat(), name=f"lease of run {self._run_id}")
 
     async def _beat(self) -> None:
-        while await self._store.renew(self._thread_id, self.token):
+        held = True
+        while held:
             await asyncio.sleep(LEASE_SECONDS / 3)
+            held = await self._store.renew(self._thread_id, self.token)
 
     async def begin(self, entry: CallEntry) -> None:
         await self._store.begin_attempt(entry, self._thread_id, self.token)
@@ -349,10 +351,12 @@ def _forked(
 
 
 def _until_panel(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """Return the conversation as the panel found it: up to the user's message, and the call that asked for the panel."""
-    asked = prompts.asked(messages)
-    after = messages[len(asked) : len(asked) + 1]
-    return [
-        *asked,
-        *(m for m in after if isinstance(m, AIMessage) and any(c["name"] == "fusion" for c in m.tool_calls)),
-    ]
+    """Return the conversation as the panel found it: up to the call that asked for the panel, or the user's message."""
+    asked = len(prompts.asked(messages))
+    calls = [n for n, message in enumerate(messages[asked:], asked + 1) if _asks_for_panel(message)]
+    return list(messages[: calls[-1] if calls else asked])
+
+
+def _asks_for_panel(message: BaseMessage) -> bool:
+    calls = message.tool_calls if isinstance(message, AIMessage) else []
+    return any(call["name"] == prompts.FUSION_TOOL_NAME for call in calls)

@@ -132,7 +132,7 @@ def _serve() -> None:
             os.close(reader)
             try:
                 _child(json.loads(line), writer)
-            except BaseException:
+            except BaseException:  # noqa: BLE001 -- a forked child must never go on in its parent's code
                 sys.excepthook(*sys.exc_info())
                 os._exit(1)
             os._exit(0)

@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.corpus import write_corpus
-from tests.model_server import ModelServer, Reply, by_model, client_tool_caller, everyone, fails, says
+from tests.forked import Forked
+from tests.model_server import ModelServer, Reply, by_model, everyone, fails, says
 
 QUESTION = "When did the bridge open?"
 ROSTER = ["--panel", "openai:one,openai:two", "--judge", "openai:three", "--writer", "openai:four"]
@@ -25,10 +27,46 @@ def server() -> Iterator[ModelServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def forked() -> Iterator[Forked]:
+    with Forked() as forked:
+        yield forked
+
+
+@dataclass
+class Done:
+    """What a finished process left."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Running:
+    """A process of the `fusion` command under way."""
+
+    def __init__(
+        self, forked: Forked, folder: Path, arguments: Sequence[str], environ: Mapping[str, str], stdin: str
+    ) -> None:
+        self._forked = forked
+        self._files = [folder / name for name in ("stdin", "stdout", "stderr")]
+        self._files[0].write_text(stdin)
+        source = self._files[0] if stdin else Path("/dev/null")
+        self.pid = forked.spawn(arguments, environ, source, *self._files[1:])
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self) -> Done:
+        code = self._forked.wait(self.pid)
+        return Done(code, *(path.read_text() for path in self._files[1:]))
+
+
 class Cli:
     """The `fusion` command with an environment of its own."""
 
-    def __init__(self, server: ModelServer, folder: Path) -> None:
+    def __init__(self, forked: Forked, server: ModelServer, folder: Path) -> None:
+        self._forked, self._folder, self._started = forked, folder, 0
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("FUSION_", "OPEN", "COLUMNS"))
         }
@@ -39,30 +77,14 @@ class Cli:
             "FUSION_SEARCH": f"local:{write_corpus(folder / 'pages')}",
         }
 
-    def __call__(self, *arguments: str, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            env={**self.environ, **environ},
-            input=stdin,
-            stdin=None if stdin is not None else subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    def __call__(self, *arguments: str, stdin: str = "", **environ: str) -> Done:
+        return self.start(*arguments, stdin=stdin, **environ).wait()
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            self.command(*arguments),
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "fusion_graph", *arguments]
+    def start(self, *arguments: str, stdin: str = "", **environ: str) -> Running:
+        self._started += 1
+        own = self._folder / f"process {self._started}"
+        own.mkdir()
+        return Running(self._forked, own, arguments, {**self.environ, **environ}, stdin)
 
     def json(self, *arguments: str) -> Any:
         done = self(*arguments, "--json")
@@ -71,8 +93,20 @@ class Cli:
 
 
 @pytest.fixture
-def cli(server: ModelServer, tmp_path: Path) -> Cli:
-    return Cli(server, tmp_path)
+def cli(forked: Forked, server: ModelServer, tmp_path: Path) -> Cli:
+    return Cli(forked, server, tmp_path)
+
+
+def test_the_installed_command_answers_and_reads_a_pipe(cli: Cli, server: ModelServer) -> None:
+    command = [sys.executable, "-m", "fusion_graph", "ask", "Review this.", *ROSTER, "--json"]
+
+    done = subprocess.run(
+        command, env=cli.environ, input="def f(): pass", capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "ok"
+    assert "def f(): pass" in server.requests_of("one")[0].text
 
 
 def test_ask_prints_the_answer_on_stdout_and_everything_else_on_stderr(cli: Cli) -> None:
@@ -219,7 +253,7 @@ def test_a_thread_goes_on_where_it_was(cli: Cli, server: ModelServer) -> None:
 
 
 def test_a_call_of_a_tool_nobody_offered_is_not_an_answer(cli: Cli, server: ModelServer) -> None:
-    server.settings.behaviour = by_model({"four": client_tool_caller("nonsense", {}), "*": everyone})
+    server.settings.behaviour = by_model({"four": lambda _request: Reply(tool_calls=[("nonsense", {})]), "*": everyone})
 
     result = cli.json("ask", QUESTION, *ROSTER)
 
@@ -308,10 +342,10 @@ def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(cli: Cli, server: ModelServe
     time.sleep(0.3)
 
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=20)
+    done = running.wait()
 
-    assert (running.returncode, out) == (130, "")
-    assert "hint: go on with: fusion runs resume " in err
+    assert (done.returncode, done.stdout) == (130, "")
+    assert "hint: go on with: fusion runs resume " in done.stderr
     assert [run["status"] for run in cli.json("runs", "list")] == ["cancelled"]
     server.settings.behaviour = everyone
     result = cli.json("runs", "resume", cli.json("runs", "list")[0]["run_id"])
@@ -324,8 +358,8 @@ def test_a_killed_run_is_listed_as_stopped_and_can_be_resumed(cli: Cli, server: 
     running = cli.start("ask", QUESTION, *ROSTER)
     wait_until(lambda: bool(server.requests_of("three")))
 
-    running.kill()
-    running.communicate()
+    running.send_signal(signal.SIGKILL)
+    running.wait()
 
     listed = cli.json("runs", "list")[0]
     assert listed["status"] == "stopped"
@@ -355,8 +389,8 @@ def test_a_run_under_way_elsewhere_is_left_alone(cli: Cli, server: ModelServer) 
     resumed = cli("runs", "resume", run_id)
     deleted = cli("runs", "delete", run_id)
 
-    running.kill()
-    running.communicate()
+    running.send_signal(signal.SIGKILL)
+    running.wait()
     assert (resumed.returncode, deleted.returncode) == (1, 1)
     assert "another process" in resumed.stderr
     assert cli.json("runs", "list")[0]["run_id"] == run_id

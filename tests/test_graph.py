@@ -9,7 +9,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from fusion_graph.deployment import build_fusion_graph
 from fusion_graph.errors import ModelLoadError, SettingsError
+from fusion_graph.events import LiveRun
 from fusion_graph.models.scripted import ScriptedError, ScriptedReply, ScriptedRequest
+from fusion_graph.settings import FusionSettings
 from tests.graphs import ROSTER, asked, look_up, report, researcher, run, says, scripted, texts
 
 WEATHER = {
@@ -211,7 +213,7 @@ async def test_a_writer_that_fails_is_replaced_by_the_judge_model() -> None:
     result = await run(models)
 
     assert result["status"] == "degraded"
-    assert "the writer writer failed; judge wrote the answer" in result["reasons"]
+    assert result["reasons"] == ["writer writer: down", "judge wrote the answer in the place of writer"]
     assert json.loads(result["answer"])
 
 
@@ -239,6 +241,32 @@ async def test_a_writer_alone_that_fails_leaves_no_answer_and_an_error() -> None
     assert (result["status"], result["failure_reason"]) == ("error", "insufficient_credits")
     assert result["answer"] == ""
     assert isinstance(result["messages"][-1], HumanMessage)
+
+
+async def test_a_writer_that_calls_only_tools_nobody_offered_is_replaced() -> None:
+    call = ScriptedReply(tool_calls=[{"name": "nonsense", "args": {}, "id": "c"}])
+
+    result = await run(scripted(writer=lambda _request: call, judge=report()))
+
+    assert (result["status"], result["tool_calls"]) == ("degraded", [])
+    assert result["answer"]
+
+
+async def test_text_of_a_writer_alone_that_broke_off_is_kept_and_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fusion_graph.tries.BACKOFF_SECONDS", 0.0)
+    broken = ScriptedReply("One two three four", error=ConnectionError("reset"), error_after=2)
+    live = LiveRun("run", "thread")
+    graph = build_fusion_graph(load_model=scripted(writer=lambda _request: broken)).compile()
+    settings = FusionSettings.model_validate(ROSTER | {"mode": "never"})
+
+    live.start(graph, {"messages": [("user", "Count.")]}, {}, settings, durable=False)
+    async for _event in live.events():
+        pass
+
+    result = await live.result()
+    assert result["answer"].startswith("One")
+    assert result["status"] == "degraded"
+    assert "breaks off" in result["reasons"][-1]
 
 
 async def test_mode_never_asks_the_writer_alone_under_the_callers_instructions() -> None:

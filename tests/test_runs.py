@@ -1,6 +1,5 @@
 import asyncio
 import json
-import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -167,7 +166,7 @@ async def test_a_run_that_was_taken_over_stops_without_paying(db: Path) -> None:
     models = scripted(north=waits, south=waits, east=waits)
     async with open_runs(db, parts(models)) as runs:
         live = await runs.start(["What?"], ROSTER)
-        while len(models.requests) < 3:
+        while len(models.requests) < 3:  # noqa: ASYNC110 -- scripted models tell by a list
             await asyncio.sleep(0.01)
         with sqlite3.connect(db) as other:
             other.execute("UPDATE fusion_leases SET token = 'somebody else'")
@@ -185,12 +184,10 @@ async def test_a_lease_of_a_dead_process_is_taken_over_at_once(db: Path) -> None
         await store.acquire("t", "first")
         with pytest.raises(RunBusyError):
             await store.acquire("t", "second")
-        child = os.fork()
-        if child == 0:
-            os._exit(0)
-        os.waitpid(child, 0)
+        gone = await asyncio.create_subprocess_exec("true")
+        await gone.wait()
         with sqlite3.connect(db) as other:
-            other.execute("UPDATE fusion_leases SET holder = substr(holder, 1, instr(holder, ':')) || ?", (child,))
+            other.execute("UPDATE fusion_leases SET holder = substr(holder, 1, instr(holder, ':')) || ?", (gone.pid,))
         other.close()
 
         await store.acquire("t", "second")
@@ -219,9 +216,8 @@ async def test_a_fork_inherits_the_cost_of_the_answer_but_not_of_the_run(db: Pat
     def priced(text: str, cost: float) -> Any:
         return lambda _request: ScriptedReply(text, cost=cost)
 
-    models = scripted(
-        north=priced("n", 0.1), south=priced("s", 0.1), east=priced("e", 0.1), judge=priced('{"blind_spots": []}', 0.2), writer=priced("w", 0.3),
-    )  # fmt: skip
+    seats = {name: priced(name, 0.1) for name in ("north", "south", "east")}
+    models = scripted(**seats, judge=priced('{"blind_spots": []}', 0.2), writer=priced("w", 0.3))
     async with open_runs(db, parts(models)) as runs:
         run = await (await runs.start(["What?"], ROSTER)).result()
         fork = await (await runs.fork(run["run_id"], writer="north")).result()
@@ -267,6 +263,24 @@ async def test_a_fork_that_cannot_work_is_refused_and_stores_nothing(
         await runs.fork(run["run_id"], **change)
 
     assert len(await runs.list()) == 1
+
+
+async def test_a_fork_of_a_turn_in_mode_auto_keeps_what_led_to_the_panel(db: Path) -> None:
+    def writer(request: ScriptedRequest) -> Any:
+        names = [tool["function"]["name"] for tool in request.tools]
+        if "fusion" in names:
+            return ScriptedReply(tool_calls=[{"name": "fusion", "args": {"prompt": "Deep?"}, "id": "call_f"}])
+        return f"{request.model} wrote it."
+
+    models = scripted(writer=writer, north=lambda request: writer(request) if not request.tools else "n")
+    async with open_runs(db, parts(models)) as runs:
+        run = await (await runs.start(["What?"], ROSTER | {"mode": "auto"})).result()
+        fork = await (await runs.fork(run["run_id"], writer="north")).result()
+        snapshot = await runs.graph.aget_state({"configurable": {"thread_id": fork["thread_id"]}})
+
+    assert fork["answer"] == "north wrote it."
+    assert fork["responses"] == run["responses"]
+    assert [message.type for message in snapshot.values["messages"]] == ["human", "ai", "tool", "ai"]
 
 
 async def test_a_run_without_a_panel_has_nothing_to_fork(runs: Runs) -> None:

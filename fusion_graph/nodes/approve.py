@@ -74,11 +74,17 @@ def _edited(settings: FusionSettings, args: dict[str, Any]) -> FusionSettings:
             raise SettingsError(f"{name!r} cannot be edited here", field=name, value=value, hint=", ".join(EDITABLE))
     changed = {name: value for name, value in args.items() if value not in ("", None)}
     if isinstance(panel := changed.get("panel"), str):
-        changed["panel"] = json.loads(panel) if panel.lstrip().startswith("[") else _names(panel)
+        changed["panel"] = _names(panel)
     return FusionSettings.model_validate(settings.dump() | changed)
 
 
-def _names(text: str) -> list[str]:
+def _names(text: str) -> Any:
+    """Return the models of a panel that came back as text: a JSON list, or names with commas between."""
+    if text.lstrip().startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise SettingsError(f"panel = {text!r}: {error}", field="panel", value=text, hint="a, b, c") from None
     return [name.strip() for name in text.split(",") if name.strip()]
 
 

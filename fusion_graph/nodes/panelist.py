@@ -4,6 +4,7 @@ A seat never raises. When a budget is spent it makes a last call without tools a
 """
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -127,7 +128,7 @@ def _with_sound_calls(message: AIMessage, seat: int, step: int) -> AIMessage:
         for call in message.invalid_tool_calls
     ]
     for number, call in enumerate([*message.tool_calls, *unreadable]):
-        own = call["id"] if call["id"] and call["id"] not in seen else f"call_{seat}_{step}_{number}"
+        own = call["id"] if call["id"] and call["id"] not in seen else _call_id(seat, step, number)
         seen.add(own)
         calls.append(ToolCall(name=call["name"], args=call["args"], id=own))
     return AIMessage(
@@ -136,6 +137,11 @@ def _with_sound_calls(message: AIMessage, seat: int, step: int) -> AIMessage:
         id=f"{HIDDEN}{seat}-{step}",
         additional_kwargs={k: v for k, v in message.additional_kwargs.items() if k != "tool_calls"},
     )
+
+
+def _call_id(*place: int) -> str:
+    """Return an id for a call that came without one of its own: nine alphanumerics, which every provider accepts."""
+    return hashlib.sha256(repr(place).encode()).hexdigest()[:9]
 
 
 def _result(state: PanelistState, reply: Reply, notes: list[str]) -> SeatResult:
@@ -183,14 +189,15 @@ async def run_tools(
     ran = await node.ainvoke({"messages": [AIMessage("", tool_calls=sound)]}, config) if sound else {"messages": []}
     results = {result.tool_call_id: result for result in ran["messages"]}
     answers = [results.get(str(call["id"])) or _not_run(call) for call in calls]
-    found = state.get("found") or []
+    found: list[Source] = state.get("found") or []
+    added: list[Source] = []
     messages = []
     for answer in answers:
         new = sources_in(answer.artifact, state["seat"])
-        found = merge_sources(found, new)
+        found, added = merge_sources(found, new), [*added, *new]
         messages.append(_told(answer, new, found))
     elapsed = state.get("elapsed_seconds", 0.0) + time.monotonic() - started
-    return {"messages": messages, "found": found, "elapsed_seconds": elapsed}
+    return {"messages": messages, "found": added, "elapsed_seconds": elapsed}
 
 
 def explain(error: Exception) -> str:
@@ -238,7 +245,7 @@ def _not_run(call: ToolCall) -> ToolMessage:
 
 def _told(answer: ToolMessage, new: Sequence[Source], found: Sequence[Source]) -> ToolMessage:
     """Return the result as the model reads it: text within bounds, and under it how to cite its sources."""
-    text = str(answer.text)
+    text = prompts.defused(str(answer.text))
     if len(text) > MAX_TOOL_CHARS:
         text = f"{text[:MAX_TOOL_CHARS]}\n[cut here: {len(text) - MAX_TOOL_CHARS} characters more]"
     keys = {source["key"] for source in new}

@@ -8,6 +8,7 @@ from langchain_core.messages import BaseMessage, ToolMessage
 from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
 
+from fusion_graph import prompts
 from fusion_graph.errors import SettingsError
 from fusion_graph.schemas import Decision
 from fusion_graph.settings import FusionSettings
@@ -32,8 +33,10 @@ async def prepare(state: FusionState, runtime: Runtime[FusionSettings], *, settl
         ModelLoadError: a model of the roster cannot be loaded.
     """
     messages = state.get("messages") or []
-    if not messages:
-        raise SettingsError("there is nothing to answer: messages is empty", field="messages", value=[])
+    if not prompts.asked(messages):
+        raise SettingsError(
+            "there is nothing to answer: messages holds no user message", field="messages", value=messages
+        )
     # Presets are read from disk, which an event loop must not wait for.
     settings = await asyncio.to_thread(settle, runtime.context, stored=state.get("settings"))
     _refuse_unsaved_approval(settings, runtime)

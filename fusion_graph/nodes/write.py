@@ -77,28 +77,35 @@ async def write(state: FusionState, runtime: Runtime[FusionSettings], *, ask: As
 async def _written(turn: _Turn, ask: Ask) -> _Written:
     """Return the writer's message, or what stands in for it."""
     written = _Written()
+    half: AIMessage | None = None
     for model in _writers(turn):
         reply = await _ask_writer(turn, ask, model)
+        message = _message(turn, reply)
         written.entries += reply.entries
-        if (
-            reply.outcome in {"answer", "cut", "tool_calls"}
-            and reply.message
-            and (reply.text or reply.message.tool_calls)
-        ):
-            written.message, written.failure = _message(turn, reply), None
+        has_come = bool(message.text or message.tool_calls)
+        if has_come and reply.outcome in {"answer", "cut", "tool_calls"}:
             if model != turn.settings.writer:
-                written.reasons.append(f"the writer {turn.settings.writer} failed; {model} wrote the answer")
+                written.reasons.append(f"{model} wrote the answer in the place of {turn.settings.writer}")
             if reply.error:
                 written.reasons.append(f"the answer is not complete: {reply.error['message']}")
+            written.message, written.failure = message, None
             return written
-        failed = reply.error["message"] if reply.error else "it gave no text"
-        written.reasons.append(f"writer {model}: {failed}")
+        half = message if has_come and reply.outcome != "refusal" else half
+        written.reasons.append(f"writer {model}: {reply.error['message'] if reply.error else 'it gave no answer'}")
         written.failure = _failure_of(reply)
+    _stand_in(turn, written, half)
+    return written
+
+
+def _stand_in(turn: _Turn, written: _Written, half: AIMessage | None) -> None:
+    """Put the best-supported single answer in the writer's place, or what a writer said before it broke off."""
     if best := _best_answer(turn):
         text = prompts.FALLBACK_ANSWER + renumbered(best, turn.sources)
         turn.emit({"type": "answer_delta", "item": f"fallback-{best['seat']}", "delta": text})
         written.message, written.failure = AIMessage(text), None
-    return written
+    elif half:
+        written.reasons.append("the answer breaks off where its writer failed")
+        written.message, written.failure = half, None
 
 
 def _writers(turn: _Turn) -> list[str]:
