@@ -14,8 +14,7 @@ from typing import Any, Protocol, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
-from fusion_graph.calls import Journal, RunScope, run_scope
-from fusion_graph.outcomes import error_of
+from fusion_graph.calls import Journal, RunScope, error_of, run_scope
 from fusion_graph.results import run_result
 from fusion_graph.schemas import CallEntry, CallError, Event, RunState, SeatResult
 from fusion_graph.settings import FusionSettings

@@ -14,7 +14,7 @@ from langgraph.errors import NodeError
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
-from fusion_graph.calls import Ask
+from fusion_graph.calls import Ask, error_of
 from fusion_graph.errors import LeaseLostError
 from fusion_graph.nodes.approve import approve, send_seats
 from fusion_graph.nodes.decide import decide
@@ -24,7 +24,6 @@ from fusion_graph.nodes.prepare import Settle, prepare
 from fusion_graph.nodes.route import route
 from fusion_graph.nodes.structured import Ladder
 from fusion_graph.nodes.write import write
-from fusion_graph.outcomes import error_of
 from fusion_graph.panelist_graph import build_panelist_graph
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import FusionInput, FusionOutput, FusionState, PanelistState

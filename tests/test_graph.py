@@ -163,7 +163,7 @@ async def test_a_failed_seat_degrades_the_answer_and_is_named() -> None:
 async def test_a_panel_that_fails_whole_is_an_error_with_an_answer_labelled_as_written_without_it(
     statuses: tuple[int, ...], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fusion_graph.tries.BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr("fusion_graph.calls.tries.BACKOFF_SECONDS", 0.0)
     seats = dict(zip(("north", "south", "east"), statuses, strict=True))
     models = scripted(
         **{name: lambda _r, code=code: ScriptedError("no", status_code=code) for name, code in seats.items()}
@@ -253,7 +253,7 @@ async def test_a_writer_that_calls_only_tools_nobody_offered_is_replaced() -> No
 
 
 async def test_text_of_a_writer_alone_that_broke_off_is_kept_and_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fusion_graph.tries.BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr("fusion_graph.calls.tries.BACKOFF_SECONDS", 0.0)
     broken = ScriptedReply("One two three four", error=ConnectionError("reset"), error_after=2)
     live = LiveRun("run", "thread")
     graph = build_fusion_graph(load_model=scripted(writer=lambda _request: broken)).compile()

@@ -60,7 +60,7 @@ def server(family: str) -> Iterator[ModelServer]:
 @pytest.fixture
 async def graph(server: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-    monkeypatch.setattr("fusion_graph.tries.BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr("fusion_graph.calls.tries.BACKOFF_SECONDS", 0.01)
     environ = {"FUSION_SEARCH": f"local:{write_corpus(tmp_path / 'pages')}", "FUSION_HOME": str(tmp_path)}
     yield build_fusion_graph(environ=environ).compile(checkpointer=InMemorySaver())
     await close_clients()

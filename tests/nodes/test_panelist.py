@@ -231,7 +231,7 @@ async def test_a_seat_without_a_usable_answer_failed_and_says_why(script: Any, w
 
 
 async def test_every_attempt_of_every_call_is_in_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fusion_graph.tries.BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr("fusion_graph.calls.tries.BACKOFF_SECONDS", 0.0)
     tries = {"north": 0}
 
     def shaky(_request: ScriptedRequest) -> Any:

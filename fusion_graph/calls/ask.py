@@ -1,4 +1,4 @@
-"""`ask`: the one way to call a model.
+"""`Asker`: the one way to call a model.
 
 It loads the model, waits for a place at its provider, keeps a deadline, honours Retry-After, retries at most twice, drops
 a parameter that this model refuses, and returns every outcome as a value: a seat never raises. Each *attempt* is one
@@ -13,20 +13,18 @@ import math
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, cast
+from dataclasses import replace
+from typing import Any, cast
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from fusion_graph.errors import FusionError, ModelLoadError
-from fusion_graph.library_errors import is_ours, retry_after, said
-from fusion_graph.limiter import Limiter
-from fusion_graph.messages import (
+from fusion_graph.calls.call import Call, Emit, LoadModel, Price, Reply, run_scope
+from fusion_graph.calls.library_errors import is_ours, retry_after, said
+from fusion_graph.calls.limiter import Limiter
+from fusion_graph.calls.messages import (
     as_chunk,
     as_message,
     finish_reason,
@@ -36,9 +34,10 @@ from fusion_graph.messages import (
     text_so_far,
     tokens_of,
 )
-from fusion_graph.outcomes import error_of, outcome_of
-from fusion_graph.schemas import CallEntry, CallError, Outcome, Role
-from fusion_graph.tries import TAKEN, Result, Tries
+from fusion_graph.calls.outcomes import error_of, outcome_of
+from fusion_graph.calls.tries import TAKEN, Result, Tries
+from fusion_graph.errors import FusionError, ModelLoadError
+from fusion_graph.schemas import CallEntry, CallError, Outcome
 
 MAX_CONCURRENT_CALLS = 32  # per provider and process: above it providers answer 429 and retries cost more than waiting
 UNBILLED: frozenset[Outcome] = frozenset(
@@ -48,108 +47,6 @@ ANSWERED: frozenset[Outcome] = frozenset({"answer", "tool_calls", "cut"})
 _OPTIONAL = ("temperature", "tool_choice", "reasoning", "max_tokens", "response_format")
 _LIMITER = Limiter(MAX_CONCURRENT_CALLS)
 _log = logging.getLogger(__name__)
-
-Emit = Callable[[dict[str, Any]], None]
-Price = Callable[[str, AIMessage], tuple[float | None, str | None]]
-
-
-class LoadModel(Protocol):
-    """Turn a configured name into a chat model. `fusion_graph.models.load_model` and `ScriptedModels` are two."""
-
-    def __call__(
-        self, name: str, /, *, temperature: float | None, max_tokens: int | None, reasoning: str | None
-    ) -> BaseChatModel:
-        """Return the model of `name`; None leaves a parameter to the provider. Raises ModelLoadError."""
-        ...
-
-
-class Journal(Protocol):
-    """Where attempts are noted before they are sent, and their answers as they come.
-
-    So a killed process leaves word of what it may have paid, and an answer that arrived is not paid for again because
-    the checkpoint that was to hold it was never written.
-    """
-
-    async def recall(self, key: str, request: str) -> tuple[list[CallEntry], AIMessage] | None:
-        """Return the attempts at a call that an earlier process brought to an answer, and the answer."""
-        ...
-
-    async def begin(self, entry: CallEntry) -> None:
-        """Note that an attempt is about to be sent.
-
-        Raises:
-            LeaseLostError: the run belongs to another process now; nothing may be sent.
-        """
-        ...
-
-    async def end(self, entry: CallEntry, message: AIMessage | None) -> None:
-        """Note how an attempt ended, with its answer where it is one."""
-        ...
-
-    async def left_behind(self, known: set[str]) -> list[CallEntry]:
-        """Return the attempts whose ids are not `known`, marked `repeated`: sent, perhaps paid, their answers lost."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class RunScope:
-    """What one run carries inside its process beside its state. Losable: state and journal hold all that matters."""
-
-    run_id: str
-    journal: Journal | None = None
-    is_heard: Callable[[], bool] = bool  # does anybody listen to deltas? `bool()` is False
-
-
-_NO_RUN = RunScope(run_id="")
-run_scope: ContextVar[RunScope] = ContextVar("run_scope", default=_NO_RUN)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One question to one model. `key` names it within its run; `timeout_seconds` bounds it with all its retries."""
-
-    role: Role
-    key: str
-    model: str
-    messages: Sequence[BaseMessage]
-    timeout_seconds: float
-    seat: int | None = None
-    tools: Sequence[Any] = ()
-    tool_choice: str | dict[str, Any] | None = None
-    response_format: dict[str, Any] | None = None
-    temperature: float | None = None
-    reasoning: str = ""
-    max_tokens: int | None = None
-    delta_event: str | None = None  # the event type of its text as it comes; None: nobody is told
-    preface: str = ""  # what a listener is told before the model's first text
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What became of a call. `message` holds what text there is, also of a call that failed half-way."""
-
-    outcome: Outcome
-    message: AIMessage | None
-    error: CallError | None
-    entries: list[CallEntry] = field(default_factory=list)
-    at_models_limit: bool = False  # the model took less output than was asked for: asking for more is of no use
-
-    @property
-    def text(self) -> str:
-        """The text of the message, '' if there is none."""
-        return text_of(self.message)
-
-
-class Ask(Protocol):
-    """The signature nodes know. `Asker` is the real one."""
-
-    async def __call__(self, call: Call, /, *, emit: Emit | None = None) -> Reply:
-        """Return what became of `call`; nothing raises but the journal (LeaseLostError) and a cancellation."""
-        ...
-
-    def check(self, roster: Mapping[str, str]) -> None:
-        """Raise the ModelLoadError of the first model that cannot be loaded; `roster` says what each is needed for."""
-        ...
 
 
 class Asker:

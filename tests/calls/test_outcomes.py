@@ -20,11 +20,11 @@ from langchain_core.messages import AIMessage, AIMessageChunk, ChatMessage, Chat
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 
+from fusion_graph.calls.library_errors import MAX_SHOWN_CHARS, is_ours, retry_after, said
+from fusion_graph.calls.messages import as_chunk, as_message, joined, response_id, text_of, text_so_far, tokens_of
+from fusion_graph.calls.outcomes import error_of, outcome_of
 from fusion_graph.errors import LeaseLostError, MissingKeyError, MissingPackageError
-from fusion_graph.library_errors import MAX_SHOWN_CHARS, is_ours, retry_after, said
-from fusion_graph.messages import as_chunk, as_message, joined, response_id, text_of, text_so_far, tokens_of
 from fusion_graph.models.scripted import ScriptedError
-from fusion_graph.outcomes import error_of, outcome_of
 from fusion_graph.schemas import Outcome
 
 REQUEST = httpx2.Request("POST", "http://localhost/v1/chat/completions")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fusion_graph.remedies import Remedy, remedy
+from fusion_graph.calls.remedies import Remedy, remedy
 from fusion_graph.schemas import Outcome
 
 ALL: dict[str, Any] = {

@@ -16,7 +16,9 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.runnables import Runnable
 from langchain_core.tools import tool
 
-from fusion_graph.calls import MAX_CONCURRENT_CALLS, Asker, Call, Reply, RunScope, run_scope
+from fusion_graph.calls import Asker, Call, Reply, RunScope, run_scope
+from fusion_graph.calls.ask import MAX_CONCURRENT_CALLS
+from fusion_graph.calls.tries import MAX_REMEDIES, MAX_RETRIES
 from fusion_graph.errors import LeaseLostError, MissingKeyError, ModelLoadError
 from fusion_graph.models import price
 from fusion_graph.models.scripted import (
@@ -28,7 +30,6 @@ from fusion_graph.models.scripted import (
     ScriptedRequest,
 )
 from fusion_graph.schemas import CallEntry
-from fusion_graph.tries import MAX_REMEDIES, MAX_RETRIES
 
 SECONDS = 100.0
 

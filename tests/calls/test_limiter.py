@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from fusion_graph.limiter import Limiter
+from fusion_graph.calls.limiter import Limiter
 
 
 async def turns(count: int = 5) -> None:

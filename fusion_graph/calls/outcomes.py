@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from langchain_core.exceptions import ContextOverflowError
 from langchain_core.messages import AIMessage
 
+from fusion_graph.calls.library_errors import chain, message_of, said, shown, status_of
+from fusion_graph.calls.messages import finish_reason, text_of
 from fusion_graph.errors import FusionError, MissingKeyError
-from fusion_graph.library_errors import chain, message_of, said, shown, status_of
-from fusion_graph.messages import finish_reason, text_of
 from fusion_graph.schemas import CallError, Outcome
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from fusion_graph.messages import text_of
-from fusion_graph.remedies import Remedy, remedy
+from fusion_graph.calls.messages import text_of
+from fusion_graph.calls.remedies import Remedy, remedy
 from fusion_graph.schemas import CallEntry, CallError, Outcome
 
 MAX_RETRIES = 2
