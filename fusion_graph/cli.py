@@ -11,8 +11,7 @@ import select
 import signal
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -167,11 +166,22 @@ def fork_run(
 
 
 @runs_app.command("delete")
-def delete_run(run: RunId, db: Database = None, as_json: AsJson = False) -> None:
+def delete_run(
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it.")] = None,
+    older_than: Annotated[float | None, typer.Option(help="Delete all runs untouched for so many days.", min=0)] = None,
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
     """Delete a run: its events, its costs, and with the last run of a thread the thread's checkpoints."""
+    if (run is None) == (older_than is None):
+        raise typer.BadParameter("give a RUN or --older-than DAYS")
 
     async def work(runs: "Runs") -> int:
-        row = await runs.get(run)
+        if older_than is not None:
+            gone = await runs.prune(older_than_seconds=older_than * 86_400)
+            _print(json.dumps({"deleted": gone}) if as_json else f"deleted {gone} runs")
+            return 0
+        row = await runs.get(run or "")
         await runs.delete(row["run_id"])
         _print(json.dumps({"deleted": row["run_id"]}) if as_json else f"deleted {row['run_id'][:8]}")
         return 0
@@ -238,31 +248,23 @@ def _run(db: Path | None, work: Callable[["Runs"], Coroutine[Any, Any, int]], *,
     os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 
     async def main() -> int:
-        async with _opened(db) as runs:
+        from fusion_graph.runs import open_runs  # noqa: PLC0415  (see the note on imports above)
+
+        async with open_runs(db or home("data") / "runs.db") as runs:
             return await work(runs)
 
     try:
         code = asyncio.run(main())
     except FusionError as error:
         if as_json:
-            _print(json.dumps({"status": "error", "error": str(error), "hint": error.hint}, ensure_ascii=False))
+            reason = "invalid_model" if isinstance(error, ModelLoadError) else "unexpected_error"
+            told = {"status": "error", "failure_reason": reason, "error": str(error), "hint": error.hint}
+            _print(json.dumps(told, ensure_ascii=False))
         _tell(f"error: {error}", *([f"hint: {error.hint}"] if error.hint else []))
         code = (
             4 if isinstance(error, MissingKeyError) else 2 if isinstance(error, SettingsError | ModelLoadError) else 1
         )
     raise typer.Exit(code)
-
-
-@asynccontextmanager
-async def _opened(db: Path | None) -> AsyncIterator["Runs"]:
-    from fusion_graph.models import close_clients  # noqa: PLC0415  (see the note on imports above)
-    from fusion_graph.runs import open_runs  # noqa: PLC0415
-
-    try:
-        async with open_runs(db or home("data") / "runs.db") as runs:
-            yield runs
-    finally:
-        await close_clients()
 
 
 def _summary(row: Any) -> dict[str, Any]:

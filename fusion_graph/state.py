@@ -135,6 +135,9 @@ class Plan(TypedDict):
     max_tool_calls: int
     max_completion_tokens: int
     timeout_seconds: float
+    panel_id: str
+    quorum: int
+    grace_seconds: float
     max_cost_usd: float | None
     tools: list[str]
     allowed_domains: list[str]

@@ -217,6 +217,14 @@ def test_what_cannot_work_is_refused_with_value_and_remedy_and_leaves_no_run(
     assert cli.json("runs", "list") == []
 
 
+def test_under_json_a_refusal_is_an_object_too(cli: Cli) -> None:
+    done = cli("ask", QUESTION, "--panel", "gpt-5", "--judge", "openai:three", "--json")
+
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["status"], told["failure_reason"]) == (2, "error", "invalid_model")
+    assert "gpt-5" in told["error"]
+
+
 def test_the_question_comes_from_stdin_and_piped_text_is_added_to_a_question(cli: Cli, server: ModelServer) -> None:
     alone = cli("ask", "-", *ROSTER, stdin="What is in the pipe?")
     added = cli("ask", "Review this.", *ROSTER, stdin="def f(): pass")
@@ -279,6 +287,18 @@ def test_runs_are_listed_newest_first_shown_and_deleted(cli: Cli) -> None:
     gone = cli("runs", "show", second["run_id"])
     assert (gone.returncode, gone.stdout) == (1, "")
     assert "there is no run" in gone.stderr
+
+
+def test_old_runs_are_deleted_together(cli: Cli) -> None:
+    cli.json("ask", "Old?", *ROSTER)
+
+    kept = cli.json("runs", "delete", "--older-than", "1")
+    gone = cli.json("runs", "delete", "--older-than", "0")
+    neither = cli("runs", "delete")
+
+    assert (kept, gone) == ({"deleted": 0}, {"deleted": 1})
+    assert cli.json("runs", "list") == []
+    assert neither.returncode == 2
 
 
 def test_a_deleted_run_leaves_nothing_of_its_text_in_the_file(cli: Cli, tmp_path: Path) -> None:

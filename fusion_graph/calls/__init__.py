@@ -1,13 +1,14 @@
 """`ask`: the one way to call a model. Every outcome is a value, every attempt a line of the ledger."""
 
 from fusion_graph.calls.ask import Asker
-from fusion_graph.calls.call import Ask, Call, Emit, Journal, LoadModel, Price, Reply, RunScope, run_scope
+from fusion_graph.calls.call import Ask, Call, Cut, Emit, Journal, LoadModel, Price, Reply, RunScope, run_scope
 from fusion_graph.calls.outcomes import error_of
 
 __all__ = [
     "Ask",
     "Asker",
     "Call",
+    "Cut",
     "Emit",
     "Journal",
     "LoadModel",

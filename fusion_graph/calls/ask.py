@@ -13,8 +13,8 @@ import math
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast
 
@@ -108,7 +108,7 @@ class Asker:
                 break
             if pause:
                 await self._sleep(pause)
-            if self._clock() >= deadline:
+            if self._clock() >= deadline or _is_over(call):
                 break
         lowered = sent.max_tokens != call.max_tokens
         return Reply(result.outcome, tries.message(result), result.error, tries.entries, at_models_limit=lowered)
@@ -174,7 +174,7 @@ class Asker:
         chunks: list[AIMessageChunk] = []
         limit = asyncio.timeout(max(deadline - self._clock(), 0))
         try:
-            async with limit:
+            async with limit, _watched(call, limit):
                 message = await _receive(model, call, item, emit, chunks)
             outcome, problem = outcome_of(message)
         except BaseException as exception:
@@ -206,14 +206,14 @@ async def _receive(
     """Return the model's whole message; what is heard as it comes is also gathered in `chunks`."""
     # Panel and judge are not the answer: LangGraph's message streams must not show them as if they were.
     config: RunnableConfig = {"tags": [] if call.role == "writer" else ["nostream", "langsmith:nostream"]}
-    if emit is None or call.delta_event is None:
+    if (emit is None or call.delta_event is None) and call.cut is None:
         return as_message(await model.ainvoke(list(call.messages), config))
     preface = call.preface
     stream = cast("AsyncGenerator[AIMessage]", model.astream(list(call.messages), config))
     async with aclosing(stream):
         async for part in stream:
             chunks.append(as_chunk(part))
-            if text := text_of(part):
+            if emit and call.delta_event and (text := text_of(part)):
                 _tell(emit, {"type": call.delta_event, "item": item, "seat": call.seat, "delta": preface + text})
                 preface = ""
     return joined(chunks)
@@ -268,8 +268,31 @@ def _adapted(call: Call, refused: Mapping[str, Any]) -> Call:
     return replace(call, **changes)
 
 
+def _is_over(call: Call) -> bool:
+    return call.cut is not None and call.cut.is_over
+
+
+@asynccontextmanager
+async def _watched(call: Call, limit: asyncio.Timeout) -> AsyncIterator[None]:
+    """Let the time limit end at once when the call is cut from outside."""
+    if call.cut is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    unwatch = call.cut.watch(lambda: limit.reschedule(loop.time()))
+    try:
+        yield
+    finally:
+        unwatch()
+
+
 def _late(call: Call) -> Result:
-    error: CallError = {"kind": "timeout", "message": f"no complete answer within {call.timeout_seconds:g} s"}
+    why = (
+        "cut, because enough others have answered"
+        if _is_over(call)
+        else f"no complete answer within {call.timeout_seconds:g} s"
+    )
+    error: CallError = {"kind": "timeout", "message": why}
     return Result("timeout", error=error)
 
 

@@ -66,6 +66,19 @@ _NO_RUN = RunScope(run_id="")
 run_scope: ContextVar[RunScope] = ContextVar("run_scope", default=_NO_RUN)
 
 
+class Cut(Protocol):
+    """What may end a call before its time, from outside."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to be waited for."""
+        ...
+
+    def watch(self, cut: Callable[[], None]) -> Callable[[], None]:
+        """Call `cut` when it is over, at once if it is already; return how to take that back."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One question to one model. `key` names it within its run; `timeout_seconds` bounds it with all its retries."""
@@ -84,6 +97,7 @@ class Call:
     max_tokens: int | None = None
     delta_event: str | None = None  # the event type of its text as it comes; None: nobody is told
     preface: str = ""  # what a listener is told before the model's first text
+    cut: Cut | None = None  # a call that may be cut is streamed, so that its text so far is there
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """`approve`: pause before the panel is paid for, if the settings ask for it; then send the waiting seats."""
 
 import json
+import uuid
 from typing import Any, Literal, NotRequired
 
 from langgraph.types import Send, interrupt
@@ -105,13 +106,21 @@ def send_seats(state: FusionState) -> list[Send] | Literal["judge", "__end__"]:
     if decision and decision["kind"] == "refused":
         return "__end__"
     settings = load_settings(state["settings"])
-    sends = [_send(state, settings, seat) for seat in waiting_seats(state)]
-    return sends or "judge"
+    waiting = waiting_seats(state)
+    quorum = _quorum(settings, len(waiting))
+    panel_id = uuid.uuid4().hex
+    return [_send(state, settings, seat, panel_id, quorum) for seat in waiting] or "judge"
 
 
-def _send(state: FusionState, settings: FusionSettings, number: int) -> Send:
+def _quorum(settings: FusionSettings, waiting: int) -> int:
+    """Return how many of the waiting seats complete the quorum, 0 if it takes them all."""
+    missing = settings.quorum - (len(settings.panel) - waiting)
+    return max(missing, 1) if settings.quorum and missing < waiting else 0
+
+
+def _send(state: FusionState, settings: FusionSettings, number: int, panel_id: str, quorum: int) -> Send:
     seat = settings.seats[number - 1]
-    plan = plan_of(settings, seat)
+    plan = plan_of(settings, seat, panel_id=panel_id, quorum=quorum)
     decision = state.get("decision")
     prompt = (decision and decision.get("prompt")) or _last_prompt(state)
     messages = prompts.render_panelist(
@@ -127,7 +136,7 @@ def _last_prompt(state: FusionState) -> Any:
     return prompts.asked(state["messages"])[-1].content
 
 
-def plan_of(settings: FusionSettings, seat: Seat) -> Plan:
+def plan_of(settings: FusionSettings, seat: Seat, *, panel_id: str, quorum: int) -> Plan:
     """Return what one seat may do and spend: its own settings over the run's, and its share of the budget.
 
     A quarter of the budget is kept for judge and writer, which read all answers and write about as much as one seat.
@@ -142,6 +151,9 @@ def plan_of(settings: FusionSettings, seat: Seat) -> Plan:
         "max_tool_calls": seat.max_tool_calls or settings.max_tool_calls,
         "max_completion_tokens": settings.max_completion_tokens,
         "timeout_seconds": settings.panel_timeout_seconds,
+        "panel_id": panel_id,
+        "quorum": quorum,
+        "grace_seconds": settings.grace_seconds,
         "max_cost_usd": share,
         "tools": settings.tools if seat.tools is None else seat.tools,
         "allowed_domains": settings.allowed_domains,

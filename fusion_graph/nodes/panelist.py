@@ -6,7 +6,7 @@ A seat never raises. When a budget is spent it makes a last call without tools a
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
@@ -21,6 +21,7 @@ from fusion_graph.calls import Ask, Call, Emit, Reply
 from fusion_graph.errors import redact
 from fusion_graph.evidence import sources_in
 from fusion_graph.nodes.asking import ask_with_room
+from fusion_graph.nodes.quorum import Panel, panel_of
 from fusion_graph.schemas import CallError, SeatResult, Source
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import PanelistState, Plan, merge_sources
@@ -45,7 +46,10 @@ async def call_model(
     if not steps:
         emit({"type": "panelist_started", "seat": seat, "model": plan["model"]})
     started = time.monotonic()
-    spent = _spent_budget(state)
+    panel = panel_of(plan)
+    if panel.is_over and steps:
+        return _cut_between_calls(state)
+    spent = "enough others have answered" if panel.is_closing and steps else _spent_budget(state)
     tools = [] if spent else offer_tools(plan)
     if spent:
         reply = await _last_call(state, ask, emit, spent, prior=[])
@@ -58,7 +62,18 @@ async def call_model(
     if reply.outcome == "tool_calls" and tools and reply.message:
         return update | {"messages": [_with_sound_calls(reply.message, seat, steps)]}
     result = _result(state, reply, [f"it answered early: {spent}"] if spent else [])
+    if result["content"] and not result["partial"]:
+        panel.answered()
     return update | {"results": [result], "sources": state.get("found") or []}
+
+
+def _cut_between_calls(state: PanelistState) -> dict[str, Any]:
+    """Return the result of a seat whose time ended in its research: what it said on the way, and what it found."""
+    said = "\n\n".join(str(m.text) for m in state["messages"] if isinstance(m, AIMessage) and m.tool_calls and m.text)
+    error: CallError = {"kind": "timeout", "message": "cut, because enough others have answered"}
+    notes = [f"the answer is partial: {error['message']}"] if said else []
+    result = _seat_result(state, said, error, notes, partial=bool(said))
+    return {"results": [result], "sources": state.get("found") or []}
 
 
 def _steps(state: PanelistState) -> int:
@@ -98,6 +113,7 @@ def _call(state: PanelistState, tools: Sequence[BaseTool]) -> Call:
         reasoning=plan["reasoning"],
         max_tokens=plan["max_completion_tokens"],
         delta_event="panelist_delta",
+        cut=panel_of(plan) if plan["quorum"] else None,
     )
 
 
@@ -184,7 +200,7 @@ async def run_tools(
     calls = message.tool_calls if isinstance(message, AIMessage) else []
     sound = [call for call in calls if UNREADABLE not in call["args"]][:MAX_CALLS_PER_STEP]
     seconds = min(TOOL_SECONDS, max(_seconds_left(state), 1.0))
-    watch = _Watch(state["seat"], seconds, runtime.stream_writer)
+    watch = _Watch(state["seat"], seconds, runtime.stream_writer, panel_of(state["plan"]))
     node = ToolNode(offer_tools(state["plan"]), handle_tool_errors=explain, awrap_tool_call=watch)
     ran = await node.ainvoke({"messages": [AIMessage("", tool_calls=sound)]}, config) if sound else {"messages": []}
     results = {result.tool_call_id: result for result in ran["messages"]}
@@ -208,16 +224,16 @@ def explain(error: Exception) -> str:
 class _Watch:
     """Tell each tool call as it starts and ends, and bound its time and its text."""
 
-    def __init__(self, seat: int, seconds: float, emit: Emit) -> None:
-        self._seat, self._seconds, self._emit = seat, seconds, emit
+    def __init__(self, seat: int, seconds: float, emit: Emit, panel: Panel) -> None:
+        self._seat, self._seconds, self._emit, self._panel = seat, seconds, emit, panel
 
     async def __call__(self, request: ToolCallRequest, execute: Callable[[ToolCallRequest], Any]) -> Any:
         call = request.tool_call
         told = {"seat": self._seat, "tool": call["name"], "target": _target(call), "tool_call_id": call["id"]}
         self._emit({"type": "tool_called", **told})
         try:
-            async with asyncio.timeout(self._seconds):
-                message = await execute(request)
+            async with asyncio.timeout(self._seconds) as limit:
+                message = await self._until_cut(limit, execute(request))
         except TimeoutError:
             text = f"{call['name']} gave no result within {self._seconds:g} s; try something else"
             message = ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
@@ -227,6 +243,14 @@ class _Watch:
         error = {"reason": str(message.text)[:200]} if getattr(message, "status", "") == "error" else {}
         self._emit({"type": "tool_finished", **told, "sources": sources, **error})
         return message
+
+    async def _until_cut(self, limit: asyncio.Timeout, work: Awaitable[Any]) -> Any:
+        loop = asyncio.get_running_loop()
+        unwatch = self._panel.watch(lambda: limit.reschedule(loop.time()))
+        try:
+            return await work
+        finally:
+            unwatch()
 
 
 def _target(call: ToolCall) -> str:

@@ -1334,7 +1334,7 @@ async def test_a_failure_is_not_an_answer_to_be_recalled(said: Outcome) -> None:
         {"response_format": {"type": "json_object"}},
         {"max_tokens": 9},
     ],
-    ids=str,
+    ids=lambda other: next(iter(other)),
 )
 async def test_another_question_has_another_answer(other: dict[str, Any]) -> None:
     notes, it = Notes(), Setting("x")

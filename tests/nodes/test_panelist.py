@@ -249,3 +249,78 @@ async def test_every_attempt_of_every_call_is_in_the_ledger(monkeypatch: pytest.
         (3, "answer"),
     ]
     assert json.dumps(result["usage"])
+
+
+async def _never(_request: ScriptedRequest) -> str:
+    await asyncio.sleep(3600)
+    return "never"
+
+
+async def test_after_the_quorum_and_its_grace_a_hanging_seat_is_cut_and_labelled() -> None:
+    result = await run(scripted(east=_never), quorum=2, grace_seconds=0.05)
+
+    assert [response["model"] for response in result["responses"]] == ["north", "south"]
+    assert result["failed_models"] == [
+        {"seat": 3, "model": "east", "error": "cut, because enough others have answered"}
+    ]
+    assert result["status"] == "degraded"
+    assert len(result["usage"]["calls"]) == 5
+
+
+async def test_text_a_seat_had_written_when_it_was_cut_is_a_partial_answer() -> None:
+    slow = ScriptedReply("one two three four five six seven eight nine ten " * 40, pause=0.02)
+
+    result = await run(scripted(east=lambda _request: slow), quorum=2, grace_seconds=0.3)
+
+    last = result["responses"][-1]
+    assert (last["model"], last["partial"]) == ("east", True)
+    assert last["content"].startswith("one two")
+    assert len(last["content"]) < 1500
+
+
+async def test_a_late_seat_in_its_research_is_told_to_answer_from_what_it_has() -> None:
+    others_done = asyncio.Event()
+
+    def quick(request: ScriptedRequest) -> str:
+        others_done.set()
+        return f"{request.model} is quick."
+
+    async def probe(query: str) -> str:
+        await others_done.wait()
+        await asyncio.sleep(0.2)
+        return "a late finding"
+
+    def late(request: ScriptedRequest) -> Any:
+        return calls("probe") if request.tools else "From the late finding."
+
+    models = scripted(north=late, south=quick)
+
+    result = await run(models, panel=["north", "south"], tools=[tool(probe)], quorum=1, grace_seconds=30)
+
+    assert result["responses"][0]["content"] == "From the late finding."
+    assert len(asked(models, "north")) == 2
+    assert "enough others have answered" in texts(asked(models, "north")[1].messages)
+
+
+async def test_a_tool_that_hangs_past_the_grace_is_cut_and_its_seat_ends() -> None:
+    async def probe(query: str) -> str:
+        await asyncio.sleep(3600)
+        return query
+
+    reply = ScriptedReply("I am looking it up.", tool_calls=[{"name": "probe", "args": {"query": "x"}, "id": "c"}])
+
+    result = await run(
+        scripted(north=once(reply)), panel=["north", "south"], tools=[tool(probe)], quorum=1, grace_seconds=0.05
+    )
+
+    assert result["responses"][0] == {"seat": 1, "model": "north", "content": "I am looking it up.", "partial": True}
+
+
+async def test_a_quorum_of_all_seats_waits_for_all() -> None:
+    async def slow(_request: ScriptedRequest) -> str:
+        await asyncio.sleep(0.2)
+        return "slow but here"
+
+    result = await run(scripted(east=slow), quorum=3, grace_seconds=0)
+
+    assert len(result["responses"]) == 3

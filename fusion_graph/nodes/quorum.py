@@ -1,0 +1,51 @@
+"""Quorum and grace: when enough seats have answered, the others are told to finish, and then cut."""
+
+import asyncio
+from collections.abc import Callable
+from functools import lru_cache
+
+from fusion_graph.state import Plan
+
+
+class Panel:
+    """The seats of one fan-out, as far as this process knows them. It may be lost: after a resume it counts anew.
+
+    `quorum` answers start `grace_seconds`; 0 never does.
+    """
+
+    def __init__(self, quorum: int, grace_seconds: float) -> None:
+        self.is_closing = False
+        self.is_over = False
+        self._missing = quorum
+        self._grace_seconds = grace_seconds
+        self._cuts: dict[object, Callable[[], None]] = {}
+
+    def answered(self) -> None:
+        """Count an answer; the one that completes the quorum starts the grace."""
+        self._missing -= 1
+        if self._missing == 0:
+            self.is_closing = True
+            asyncio.get_running_loop().call_later(self._grace_seconds, self._end)
+
+    def watch(self, cut: Callable[[], None]) -> Callable[[], None]:
+        """Call `cut` when the grace is over, at once if it is already; return how to take that back."""
+        key = object()
+        self._cuts[key] = cut
+        if self.is_over:
+            cut()
+        return lambda: self._cuts.pop(key, None) and None
+
+    def _end(self) -> None:
+        self.is_over = True
+        for cut in list(self._cuts.values()):
+            cut()
+
+
+@lru_cache(maxsize=1024)
+def _panel(_panel_id: str, quorum: int, grace_seconds: float) -> Panel:
+    return Panel(quorum, grace_seconds)
+
+
+def panel_of(plan: Plan) -> Panel:
+    """Return the panel that a seat belongs to: one object for all seats of a fan-out in this process."""
+    return _panel(plan["panel_id"], plan["quorum"], plan["grace_seconds"])
