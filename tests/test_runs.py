@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 import sqlite3
 import time
@@ -18,6 +19,16 @@ from tests.graphs import ROSTER, asked, look_up, researcher, scripted
 
 def parts(models: ScriptedModels) -> Parts:
     return Parts.real(load_model=models, tools=[look_up()])
+
+
+async def change(db: Path, sql: str, values: tuple[Any, ...] = ()) -> None:
+    """Change the database from outside; in a thread, because who holds its lock needs the event loop to let it go."""
+
+    def work() -> None:
+        with contextlib.closing(sqlite3.connect(db)) as other, other:
+            other.execute(sql, values)
+
+    await asyncio.to_thread(work)
 
 
 @pytest.fixture
@@ -168,9 +179,7 @@ async def test_a_run_that_was_taken_over_stops_without_paying(db: Path) -> None:
         live = await runs.start(["What?"], ROSTER)
         while len(models.requests) < 3:  # noqa: ASYNC110 -- scripted models tell by a list
             await asyncio.sleep(0.01)
-        with sqlite3.connect(db) as other:
-            other.execute("UPDATE fusion_leases SET token = 'somebody else'")
-        other.close()
+        await change(db, "UPDATE fusion_leases SET token = 'somebody else'")
         hold.set()
 
         with pytest.raises(LeaseLostError, match="took run"):
@@ -186,9 +195,7 @@ async def test_a_lease_of_a_dead_process_is_taken_over_at_once(db: Path) -> None
             await store.acquire("t", "second")
         gone = await asyncio.create_subprocess_exec("true")
         await gone.wait()
-        with sqlite3.connect(db) as other:
-            other.execute("UPDATE fusion_leases SET holder = substr(holder, 1, instr(holder, ':')) || ?", (gone.pid,))
-        other.close()
+        await change(db, "UPDATE fusion_leases SET holder = substr(holder, 1, instr(holder, ':')) || ?", (gone.pid,))
 
         await store.acquire("t", "second")
 
@@ -199,13 +206,9 @@ async def test_a_lease_of_a_dead_process_is_taken_over_at_once(db: Path) -> None
 async def test_a_lease_that_ran_out_is_free_even_if_its_machine_cannot_be_asked(db: Path) -> None:
     async with open_store(db) as store:
         await store.acquire("t", "first")
-        with sqlite3.connect(db) as other:
-            other.execute("UPDATE fusion_leases SET holder = 'elsewhere:1'")
-        other.close()
+        await change(db, "UPDATE fusion_leases SET holder = 'elsewhere:1'")
         assert await store.is_held("t")
-        with sqlite3.connect(db) as other:
-            other.execute("UPDATE fusion_leases SET until = ?", (time.time() - 1,))
-        other.close()
+        await change(db, "UPDATE fusion_leases SET until = ?", (time.time() - 1,))
 
         await store.acquire("t", "second")
 
