@@ -13,7 +13,8 @@ from fusion_graph.calls import Ask, Asker, LoadModel, Price
 from fusion_graph.errors import SettingsError
 from fusion_graph.graph import build_graph
 from fusion_graph.panelist_graph import build_panelist_graph
-from fusion_graph.settings import FusionSettings, resolve
+from fusion_graph.presets import resolve
+from fusion_graph.settings import FusionSettings
 from fusion_graph.state import FusionInput, FusionOutput, FusionState, Plan
 from fusion_graph.tools import PanelTools, make_panel_tools
 

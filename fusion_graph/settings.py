@@ -1,16 +1,10 @@
-"""What a user can set, and how one call's settings are found.
+"""What a user can set: every field with its range, its default and the reason for it.
 
-Nearest wins: this call's explicit fields, the thread's stored settings, the environment (`FUSION_<SETTING>`), the preset,
-the defaults below. Two rules on top. A preset named nearer replaces the roster (panel, judge, writer) set further out,
-because a roster is chosen as a whole. And it replaces what the thread has only from its old preset: state stores complete
-settings, which would else leave nothing of the new one but its roster.
+`presets.resolve` finds the settings of one call.
 """
 
-import copy
 import os
-import tomllib
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
 
@@ -24,7 +18,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from typing_extensions import TypedDict
 
 from fusion_graph.errors import SettingsError, did_you_mean
 
@@ -63,7 +56,7 @@ class _Checked(BaseModel):
             return data
         if not isinstance(data, Mapping):
             hint = f"give an object with any of: {', '.join(sorted(cls.model_fields))}"
-            raise SettingsError(f"{_shown(data)} is no object of settings", field="", value=data, hint=hint)
+            raise SettingsError(f"{shown(data)} is no object of settings", field="", value=data, hint=hint)
         _refuse_unknown(data, set(cls.model_fields))
         try:
             return handler(dict(data))
@@ -174,7 +167,7 @@ def _parse_seat(number: int, seat: Any) -> str | Seat:
         return seat
     if not isinstance(seat, Mapping | Seat):
         raise SettingsError(
-            f"seat {number} of the panel = {_shown(seat)} names no model",
+            f"seat {number} of the panel = {shown(seat)} names no model",
             field=f"panel.{number}",
             value=seat,
             hint="give a model name, or an object with `model` and what else is this seat's own",
@@ -183,14 +176,7 @@ def _parse_seat(number: int, seat: Any) -> str | Seat:
         return Seat.model_validate(seat)
     except SettingsError as error:
         error.field = f"panel.{number}.{error.field}"
-        raise _placed(error, f"seat {number} of the panel") from None
-
-
-class Preset(TypedDict):
-    """A named, partial set of settings."""
-
-    description: str
-    settings: dict[str, Any]
+        raise placed(error, f"seat {number} of the panel") from None
 
 
 def load_settings(stored: Mapping[str, Any]) -> FusionSettings:
@@ -206,87 +192,6 @@ def _known_of_seat(seat: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in seat.items() if name in Seat.model_fields}
 
 
-def resolve(
-    call: FusionSettings | Mapping[str, Any] | None = None,
-    *,
-    stored: Mapping[str, Any] | None = None,
-    environ: Mapping[str, str] = os.environ,
-) -> FusionSettings:
-    """Return the settings of one call, with preset, environment and the thread's `stored` settings filled in.
-
-    The result is complete: every field counts as set, so that resolving it again changes nothing.
-
-    Raises:
-        SettingsError: a layer names an unknown field or preset, or holds a value out of range.
-    """
-    presets = load_presets(environ)
-    explicit = _explicit(FusionSettings.model_validate({} if call is None else call))
-    thread = _of_thread(stored or {}, presets, explicit.get("preset"))
-    layers = [_from_environment(environ, presets), thread, explicit]
-    name = next((layer["preset"] for layer in reversed(layers) if "preset" in layer), DEFAULT_PRESET)
-    values = dict(_preset(presets, name)["settings"])
-    for layer in layers:
-        if "preset" in layer:
-            roster = _preset(presets, layer["preset"])["settings"]
-            values = {k: v for k, v in values.items() if k not in ROSTER}
-            values |= {k: v for k, v in roster.items() if k in ROSTER}
-        values |= layer
-    values["preset"] = name
-    return _completed(FusionSettings.model_validate(values))
-
-
-def _completed(settings: FusionSettings) -> FusionSettings:
-    if not settings.panel:
-        raise SettingsError(
-            f"preset {settings.preset!r} names no panel", field="panel", value=[], hint="give a panel of 1 to 8 models"
-        )
-    judge = settings.judge or settings.seats[0].model
-    roster = {"panel": settings.seats, "judge": judge, "writer": settings.writer or judge}
-    return FusionSettings.model_validate(settings.dump() | roster)
-
-
-def _explicit(settings: FusionSettings) -> dict[str, Any]:
-    """Return what was set on purpose: an empty roster or preset means 'not set', as forms send it."""
-    given = settings.model_dump(mode="json", include=settings.model_fields_set)
-    return {k: v for k, v in given.items() if v not in ("", []) or k not in {"preset", *ROSTER}}
-
-
-def _of_thread(stored: Mapping[str, Any], presets: Mapping[str, Preset], chosen: str | None) -> dict[str, Any]:
-    """Return the thread's layer; if the call has `chosen` another preset, without what came from the thread's own."""
-    thread = _explicit(load_settings(stored))
-    if "panel" in thread and thread.get("preset") not in presets:
-        thread.pop("preset", None)  # deleted since then; the thread goes on with the roster it has
-    old = presets.get(thread.get("preset", ""))
-    if old is None or chosen in {None, thread["preset"]}:
-        return thread
-    usual = FusionSettings().dump() | old["settings"]
-    return {k: v for k, v in thread.items() if k in ROSTER or v != usual[k]}
-
-
-def _from_environment(environ: Mapping[str, str], presets: Mapping[str, Preset]) -> dict[str, Any]:
-    texts = {name: environ.get(_variable(name), "").strip() for name in FusionSettings.model_fields}
-    found = {name: _from_text(name, text) for name, text in texts.items() if text}
-    try:
-        explicit = _explicit(FusionSettings.model_validate(found))
-        if "preset" in explicit:
-            _preset(presets, explicit["preset"])
-    except SettingsError as error:
-        raise _placed(error, f"environment variable {_variable(error.field.split('.')[0])}") from None
-    return explicit
-
-
-def _variable(name: str) -> str:
-    return f"FUSION_{name.upper()}"
-
-
-def _from_text(name: str, text: str) -> Any:
-    """Return a variable's text as its setting takes it: lists are comma-separated, `none` is an empty one or no value."""
-    annotation = FusionSettings.model_fields[name].annotation
-    if get_origin(annotation) is list:
-        return [] if text.lower() == "none" else [part.strip() for part in text.split(",") if part.strip()]
-    return None if text.lower() == "none" and type(None) in get_args(annotation) else text
-
-
 def home(kind: Literal["config", "data", "cache"], environ: Mapping[str, str] = os.environ) -> Path:
     """Return this package's folder for `kind`; FUSION_HOME moves all three to one place."""
     if moved := environ.get("FUSION_HOME", "").strip():
@@ -299,80 +204,7 @@ def home(kind: Literal["config", "data", "cache"], environ: Mapping[str, str] = 
     return found("fusion_graph", appauthor=False)
 
 
-def load_presets(environ: Mapping[str, str] = os.environ) -> dict[str, Preset]:
-    """Return all presets by name: the published ones, with the user's `presets.toml` merged over them.
-
-    The user's file is looked at on every call and read when it has changed.
-
-    Raises:
-        SettingsError: a preset holds an unknown field or a value out of range, or the user's file cannot be read.
-    """
-    own = home("config", environ) / "presets.toml"
-    try:
-        found = own.stat()
-    except FileNotFoundError:
-        return copy.deepcopy(_read_presets(None))
-    except OSError as error:
-        raise _unreadable(own, error) from error
-    return copy.deepcopy(_read_presets(own, (found.st_mtime_ns, found.st_size)))
-
-
-@lru_cache(maxsize=8)
-def _read_presets(own: Path | None, _version: tuple[int, int] | None = None) -> dict[str, Preset]:
-    tables = tomllib.loads((Path(__file__).parent / "presets.toml").read_text(encoding="utf-8"))
-    for name, table in (_read_own(own) if own else {}).items():
-        tables[name] = tables.get(name, {}) | table
-    try:
-        return {name: _parse_preset(name, table) for name, table in tables.items()}
-    except SettingsError as error:
-        raise _placed(error, str(own)) from None
-
-
-def _read_own(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}", field="preset", value=str(path)) from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    for name, table in tables.items():
-        if not isinstance(table, dict):
-            message = f"{path}: {name} = {_shown(table)} belongs to no preset"
-            raise SettingsError(
-                message, field=name, value=table, hint=f"put it under a heading, such as [{DEFAULT_PRESET}]"
-            )
-        if "preset" in table:
-            message = f"{path}: preset {name!r} names another preset"
-            raise SettingsError(message, field="preset", value=table["preset"], hint="write out what it is to share")
-    return tables
-
-
-def _unreadable(path: Path, error: OSError) -> SettingsError:
-    hint = "make it readable, move it away, or name another folder in FUSION_HOME"
-    return SettingsError(f"{path} cannot be read: {error.strerror}", field="preset", value=str(path), hint=hint)
-
-
-def _parse_preset(name: str, table: Mapping[str, Any]) -> Preset:
-    settings = {setting: value for setting, value in table.items() if setting != "description"}
-    try:
-        parsed = FusionSettings.model_validate(settings)
-    except SettingsError as error:
-        raise _placed(error, f"preset {name!r}") from None
-    return {
-        "description": str(table.get("description", "")),
-        "settings": parsed.model_dump(mode="json", include=parsed.model_fields_set),
-    }
-
-
-def _preset(presets: Mapping[str, Preset], name: str) -> Preset:
-    try:
-        return presets[name]
-    except KeyError:
-        hint = did_you_mean(name, presets) + " (fusion presets)"
-        raise SettingsError(f"unknown preset {name!r}", field="preset", value=name, hint=hint) from None
-
-
-def _placed(error: SettingsError, where: str) -> SettingsError:
+def placed(error: SettingsError, where: str) -> SettingsError:
     """Return `error` with the place it is about in front of its message."""
     error.args = (f"{where}: {error}",)
     return error
@@ -382,7 +214,7 @@ def _refuse_unknown(data: Mapping[str, Any], known: set[str]) -> None:
     for key in data:
         if key not in known:
             hint = did_you_mean(str(key), known)
-            raise SettingsError(f"unknown setting {_shown(key)}", field=str(key), value=data[key], hint=hint)
+            raise SettingsError(f"unknown setting {shown(key)}", field=str(key), value=data[key], hint=hint)
 
 
 def _explained(error: ValidationError, model: type[BaseModel]) -> SettingsError:
@@ -392,7 +224,7 @@ def _explained(error: ValidationError, model: type[BaseModel]) -> SettingsError:
     if first["type"] == "missing":
         return SettingsError(f"{field} is missing", field=field, hint=_allowed(model, name))
     said = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
-    message = f"{field} = {_shown(first['input'])}: {said}"
+    message = f"{field} = {shown(first['input'])}: {said}"
     return SettingsError(message, field=field, value=first["input"], hint=_allowed(model, name))
 
 
@@ -403,6 +235,7 @@ def _allowed(model: type[BaseModel], name: str) -> str:
     return f"{name}: {info.description}"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a value for a message, cut where it is long."""
     text = repr(value)
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
