@@ -3,6 +3,7 @@
 import copy
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -292,7 +293,7 @@ async def _run(path: Path, steps: int) -> int:
         graph = _loop().compile(checkpointer=saver)
         start: _Loop = {"messages": [HumanMessage("go", id="go")], "left": steps}
         await graph.ainvoke(start, {"configurable": {"thread_id": "t"}}, durability="sync")
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         stored = "SELECT (SELECT sum(length(checkpoint)) FROM checkpoints) + (SELECT sum(length(value)) FROM writes)"
         return int(database.execute(stored).fetchone()[0])
 

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -104,10 +104,10 @@ class Asker:
             if result.outcome in TAKEN:
                 refused.update(tries.lasting)
             pause = tries.pause_after(result, _parameters(sent), call.model)
-            if pause is None or self._clock() + pause >= deadline:
+            if pause is None or self._clock() + pause >= deadline or _is_over(call):
                 break
             if pause:
-                await self._sleep(pause)
+                await self._rest(call, pause)
             if self._clock() >= deadline or _is_over(call):
                 break
         lowered = sent.max_tokens != call.max_tokens
@@ -138,6 +138,12 @@ class Asker:
             _tell(emit, {"type": "call_finished", "call": closed})
         return result, closed
 
+    async def _rest(self, call: Call, seconds: float) -> None:
+        limit = asyncio.timeout(None)
+        with suppress(TimeoutError):
+            async with limit, _watched(call, limit):
+                await self._sleep(seconds)
+
     async def _ready(self, call: Call, deadline: float) -> Runnable[Any, AIMessage] | Result:
         """Return the model with all its options and with a place at its provider taken, or why there is none."""
         try:
@@ -148,12 +154,13 @@ class Asker:
                 error["kind"] = "bad_request"
             return Result(error["kind"], error=error, said=said(exception))
         provider = self._provider_of(call.model)
+        limit = asyncio.timeout(max(deadline - self._clock(), 0))
         try:
-            async with asyncio.timeout(max(deadline - self._clock(), 0)):
+            async with limit, _watched(call, limit):
                 await self._limiter.acquire(provider)
         except TimeoutError:
             return _late(call)
-        if self._clock() < deadline:
+        if self._clock() < deadline and not _is_over(call):
             return model
         self._limiter.release(provider)
         return _late(call)
@@ -279,7 +286,12 @@ async def _watched(call: Call, limit: asyncio.Timeout) -> AsyncIterator[None]:
         yield
         return
     loop = asyncio.get_running_loop()
-    unwatch = call.cut.watch(lambda: limit.reschedule(loop.time()))
+
+    def end() -> None:
+        if not limit.expired():  # it may have run out already, and wait for the library to let go
+            limit.reschedule(loop.time())
+
+    unwatch = call.cut.watch(end)
     try:
         yield
     finally:

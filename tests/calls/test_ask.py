@@ -1070,6 +1070,109 @@ async def test_the_end_of_the_program_is_not_an_outcome(failure: type[BaseExcept
     await asyncio.wait_for(it.ask._limiter.acquire(""), 5)
 
 
+# A cut from outside
+
+
+class Cut:
+    """What ends a call before its time; `watching` are those who want to hear of it."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self.watching: dict[object, Callable[[], None]] = {}
+
+    def watch(self, cut: Callable[[], None]) -> Callable[[], None]:
+        key = object()
+        self.watching[key] = cut
+        return lambda: self.watching.pop(key, None) and None
+
+    def end(self) -> None:
+        self.is_over = True
+        for cut in list(self.watching.values()):
+            cut()
+
+
+WHY_CUT = {"kind": "timeout", "message": "cut, because enough others have answered"}
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_a_call_that_is_cut_keeps_its_text_whether_or_not_somebody_listens(heard: bool) -> None:  # noqa: FBT001
+    hanging, cut = Hanging("so ", "far"), Cut()
+    it = Setting(load_model=hanging.load)
+    task = asyncio.create_task(it.reply(heard=heard, cut=cut))
+    await hanging.hangs.wait()
+
+    cut.end()
+    reply = await asyncio.wait_for(task, 5)
+
+    assert (reply.outcome, reply.text, reply.error) == ("timeout", "so far", WHY_CUT)
+    assert (len(reply.entries), it.clock.slept, cut.watching) == (1, [], {})
+    assert it.deltas == (["so ", "far"] if heard else [])
+
+
+async def test_nothing_is_sent_once_enough_others_have_answered() -> None:
+    it, cut = Setting("too late"), Cut()
+    cut.end()
+
+    reply = await it.reply(cut=cut)
+
+    assert (reply.outcome, reply.error, it.models.requests) == ("timeout", WHY_CUT, [])
+    assert reply.entries[0]["cost_source"] == "not sent"
+
+
+async def test_a_call_that_waits_for_a_place_is_cut() -> None:
+    crowd, cut = Crowd(), Cut()
+    it = Setting(crowd, max_concurrent_calls=1)
+    first = asyncio.create_task(it.reply())
+    await settled()
+    second = asyncio.create_task(it.reply(cut=cut))
+    await settled()
+
+    cut.end()
+    reply = await asyncio.wait_for(second, 5)
+
+    assert (reply.error, len(it.models.requests), cut.watching) == (WHY_CUT, 1, {})
+    crowd.leave.set()
+    await first
+
+
+async def test_a_call_that_sleeps_before_a_retry_is_woken_and_not_sent_again() -> None:
+    it, cut = Setting(error(429, retry_after="60"), "too late"), Cut()
+
+    async def sleep(_seconds: float) -> None:
+        cut.end()
+        await asyncio.Event().wait()
+
+    it.ask._sleep = sleep
+
+    reply = await asyncio.wait_for(it.reply(cut=cut), 5)
+
+    assert (reply.outcome, len(it.models.requests), cut.watching) == ("rate_limited", 1, {})
+
+
+async def test_a_cut_that_comes_while_the_deadline_is_ending_a_call_changes_nothing() -> None:
+    cut, others_were_told = Cut(), []
+
+    async def parts() -> AsyncIterator[AIMessageChunk]:
+        try:
+            yield chunk("so far")
+            await asyncio.Event().wait()
+        finally:
+            cut.end()  # the library takes its time to let go
+            others_were_told.append(True)
+
+    reply = await Setting(load_model=streaming(parts)).reply(cut=cut, timeout_seconds=0.05)
+
+    assert (reply.outcome, reply.text, others_were_told) == ("timeout", "so far", [True])
+
+
+async def test_a_call_that_nobody_cuts_is_as_any_other() -> None:
+    cut = Cut()
+
+    reply = await Setting(error(500), "x").reply(cut=cut)
+
+    assert (outcomes(reply), cut.watching) == (["server_error", "answer"], {})
+
+
 # The limiter
 
 
