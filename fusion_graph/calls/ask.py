@@ -83,7 +83,7 @@ class Asker:
             try:
                 self._check(name)
             except ModelLoadError as error:
-                raise type(error)(f"{error} ({roles})", hint=error.hint) from error
+                raise type(error)(f"{error}: {roles}", hint=error.hint) from error
 
     def _load_plain(self, name: str) -> None:
         self._load(name, temperature=None, max_tokens=None, reasoning=None)

@@ -41,6 +41,8 @@ def parse_name(name: str) -> ModelName:
             f"{name!r} names no provider",
             hint=f"write e.g. 'openai:{name}', or 'openai/{name}' to go through OpenRouter",
         )
+    if found.provider == "demo":  # the preset is published, its models are not there yet
+        raise ModelLoadError(f"{name!r}: this version has no offline demo", hint="name real models, or another preset")
     if found.provider not in PROVIDERS:
         raise ModelLoadError(
             f"{name!r}: there is no provider {name.partition(':')[0]!r}", hint=did_you_mean(found.provider, PROVIDERS)
@@ -64,7 +66,8 @@ def check_model(name: str, environ: Mapping[str, str] = os.environ) -> None:
     keys = _keys(provider, environ)
     if keys and not any(environ.get(key) for key in keys):
         raise MissingKeyError(
-            f"{keys[0]} is not set (needed by {name!r})", hint=f"export {keys[0]}=..., or try: fusion demo"
+            f"{keys[0]} is not set (needed by {name!r})",
+            hint=f"export {keys[0]}=..., or name models you can reach: --panel, --judge, --writer",
         )
 
 

@@ -611,7 +611,7 @@ def test_a_roster_is_checked_before_anything_is_asked() -> None:
     ask = Asker(ScriptedModels({"alpha": lambda _request: "x"}))
 
     ask.check({"alpha": "the judge"})
-    with pytest.raises(ModelLoadError, match=r"no scripted model 'beta' \(seat 2, the writer\)") as raised:
+    with pytest.raises(ModelLoadError, match=r"no scripted model 'beta': seat 2, the writer") as raised:
         ask.check({"alpha": "the judge", "beta": "seat 2, the writer"})
     assert raised.value.hint == "one of: alpha"
 
