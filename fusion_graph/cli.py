@@ -9,6 +9,7 @@ import json
 import os
 import select
 import signal
+import sqlite3
 import stat
 import sys
 from collections.abc import Callable, Coroutine
@@ -247,10 +248,12 @@ def _run(db: Path | None, work: Callable[["Runs"], Coroutine[Any, Any, int]], *,
     # Before LangGraph is imported: checkpoints then load plain data only.
     os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 
+    path = db or home("data") / "runs.db"
+
     async def main() -> int:
         from fusion_graph.runs import open_runs  # noqa: PLC0415  (see the note on imports above)
 
-        async with open_runs(db or home("data") / "runs.db") as runs:
+        async with open_runs(path) as runs:
             return await work(runs)
 
     try:
@@ -264,6 +267,11 @@ def _run(db: Path | None, work: Callable[["Runs"], Coroutine[Any, Any, int]], *,
         code = (
             4 if isinstance(error, MissingKeyError) else 2 if isinstance(error, SettingsError | ModelLoadError) else 1
         )
+    except (OSError, sqlite3.Error) as error:
+        if isinstance(error, BrokenPipeError):
+            raise  # whoever read our output has seen enough; typer leaves quietly
+        _tell(f"error: the database {str(path)!r}: {error}", "hint: name a file this user can write to with --db")
+        code = 1
     raise typer.Exit(code)
 
 

@@ -225,6 +225,17 @@ def test_under_json_a_refusal_is_an_object_too(cli: Cli) -> None:
     assert "gpt-5" in told["error"]
 
 
+def test_a_database_that_cannot_be_opened_is_an_error_in_words(cli: Cli, server: ModelServer, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("these are notes, and no database at all " * 10)
+
+    for path in (tmp_path, tmp_path / "notes.txt", Path("/proc/nowhere/runs.db")):
+        done = cli("ask", QUESTION, *ROSTER, "--db", str(path))
+        assert done.returncode == 1
+        assert f"error: the database {str(path)!r}: " in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not server.log
+
+
 def test_the_question_comes_from_stdin_and_piped_text_is_added_to_a_question(cli: Cli, server: ModelServer) -> None:
     alone = cli("ask", "-", *ROSTER, stdin="What is in the pipe?")
     added = cli("ask", "Review this.", *ROSTER, stdin="def f(): pass")
