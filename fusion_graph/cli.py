@@ -61,7 +61,9 @@ def ask(
     exclude: Annotated[
         list[str] | None, typer.Option(help="Domains never to be used, comma-separated or repeated.")
     ] = None,
-    max_cost: Annotated[float | None, typer.Option(help="Spending limit in US dollars.")] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(help="Budget in US dollars: a seat stops researching when its share is spent.")
+    ] = None,
     min_answers: Annotated[int | None, typer.Option(help="Fewer answers than this are an error.")] = None,
     thread: Annotated[
         str | None, typer.Option(help="Go on with this thread: the panel sees what was said before.")
@@ -92,6 +94,24 @@ def ask(
         return await _follow(live, as_json=as_json, as_events=events, strict=strict, quiet=quiet)
 
     _run(db, work, as_json=as_json)
+
+
+@app.command("presets")
+def list_presets(as_json: AsJson = False) -> None:
+    """List the rosters to choose from: the published ones and your own."""
+    from fusion_graph.presets import load_presets  # noqa: PLC0415  (see the note on imports above)
+
+    try:
+        presets = load_presets()
+    except FusionError as error:
+        raise typer.Exit(_refused(error, as_json=as_json)) from None
+    if as_json:
+        _print(json.dumps(presets, ensure_ascii=False))
+        return
+    for name, preset in presets.items():
+        settings = preset["settings"]
+        seats = ", ".join(seat if isinstance(seat, str) else seat["model"] for seat in settings.get("panel", []))
+        _print(f"{name}: {preset['description']}\n  panel {seats}; judge {settings.get('judge', '-')}")
 
 
 @runs_app.command("list")
@@ -259,20 +279,25 @@ def _run(db: Path | None, work: Callable[["Runs"], Coroutine[Any, Any, int]], *,
     try:
         code = asyncio.run(main())
     except FusionError as error:
-        if as_json:
-            reason = "invalid_model" if isinstance(error, ModelLoadError) else "unexpected_error"
-            told = {"status": "error", "failure_reason": reason, "error": str(error), "hint": error.hint}
-            _print(json.dumps(told, ensure_ascii=False))
-        _tell(f"error: {error}", *([f"hint: {error.hint}"] if error.hint else []))
-        code = (
-            4 if isinstance(error, MissingKeyError) else 2 if isinstance(error, SettingsError | ModelLoadError) else 1
-        )
+        code = _refused(error, as_json=as_json)
     except (OSError, sqlite3.Error) as error:
         if isinstance(error, BrokenPipeError):
             raise  # whoever read our output has seen enough; typer leaves quietly
         _tell(f"error: the database {str(path)!r}: {error}", "hint: name a file this user can write to with --db")
         code = 1
     raise typer.Exit(code)
+
+
+def _refused(error: FusionError, *, as_json: bool) -> int:
+    """Say what went wrong and what to do about it; return the exit code."""
+    if as_json:
+        reason = "invalid_model" if isinstance(error, ModelLoadError) else "unexpected_error"
+        told = {"status": "error", "failure_reason": reason, "error": str(error), "hint": error.hint}
+        _print(json.dumps(told, ensure_ascii=False))
+    _tell(f"error: {error}", *([f"hint: {error.hint}"] if error.hint else []))
+    if isinstance(error, MissingKeyError):
+        return 4
+    return 2 if isinstance(error, SettingsError | ModelLoadError) else 1
 
 
 def _summary(row: Any) -> dict[str, Any]:

@@ -125,7 +125,9 @@ class FusionSettings(_Checked):
         420.0, "Time of each seat. 420: judge and writer still fit into the 600 s that OpenAI's clients wait",
         "decide", "panelist", "judge", "write", gt=0, le=MAX_SECONDS,
     )  # fmt: skip
-    max_cost_usd: float = _setting(0.0, "Spending limit of the run in US dollars. 0: none", "approve", ge=0)
+    max_cost_usd: float = _setting(
+        0.0, "Budget in US dollars: a seat stops researching when its share is spent. 0: none", "approve", ge=0
+    )
     approve: bool = _setting(False, "Ask before the panel is paid for (needs a checkpointer)", "approve")  # noqa: FBT003
     require_panel: bool = _setting(False, "If no seat answers, call nobody else either", "write")  # noqa: FBT003
     panel_context: Literal["messages", "prompt"] = _setting(
@@ -138,7 +140,9 @@ class FusionSettings(_Checked):
     excluded_domains: list[str] = _setting(
         [], "Hosts (with sub-domains; a path may follow) never to be used", "panelist"
     )
-    blocked_domains: list[str] = _setting([], "Hosts web_fetch must not open", "panelist")
+    blocked_domains: list[str] = _setting(
+        [], "Hosts that must not be opened; searches leave them out as well", "panelist"
+    )
     allowed_domains: list[str] = _setting([], "If not empty, the only hosts to be used", "panelist")
     panel: list[str | Seat] = _setting(
         [], "1 to 8 models that answer in parallel; the same model may sit twice. Empty: the preset's panel",

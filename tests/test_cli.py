@@ -236,6 +236,23 @@ def test_a_database_that_cannot_be_opened_is_an_error_in_words(cli: Cli, server:
     assert not server.log
 
 
+def test_presets_are_listed_with_ones_own_and_a_broken_file_is_explained(cli: Cli, tmp_path: Path) -> None:
+    own = tmp_path / "home" / "presets.toml"
+    own.parent.mkdir()
+    own.write_text('[mine]\ndescription = "My two"\npanel = ["openai:one", "openai:two"]\njudge = "openai:three"\n')
+
+    listed = cli.json("presets")
+    text = cli("presets").stdout
+    own.write_text("[mine]\npannel = []\n")
+    broken = cli("presets")
+
+    assert listed["mine"]["settings"]["panel"] == ["openai:one", "openai:two"]
+    assert "mine: My two\n  panel openai:one, openai:two; judge openai:three" in text
+    assert "quality: " in text
+    assert (broken.returncode, broken.stdout) == (2, "")
+    assert "pannel" in broken.stderr
+
+
 def test_the_question_comes_from_stdin_and_piped_text_is_added_to_a_question(cli: Cli, server: ModelServer) -> None:
     alone = cli("ask", "-", *ROSTER, stdin="What is in the pipe?")
     added = cli("ask", "Review this.", *ROSTER, stdin="def f(): pass")
