@@ -1,11 +1,14 @@
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from fusion_graph.deployment import build_fusion_graph
 from fusion_graph.errors import ModelLoadError, SettingsError
@@ -49,19 +52,29 @@ async def test_seats_run_at_the_same_time() -> None:
     assert len(result["responses"]) == 3
 
 
-async def test_seats_never_see_one_anothers_messages() -> None:
+@pytest.fixture(params=["memory", "sqlite"])
+async def saver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
+    if request.param == "sqlite":
+        async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "checkpoints.db")) as sqlite:
+            yield sqlite
+    else:
+        yield InMemorySaver()
+
+
+async def test_seats_never_see_one_anothers_messages_on_any_turn(saver: Any) -> None:
     models = scripted(north=researcher(), south=researcher(), east=researcher())
 
-    await run(models, tools=[look_up()])
+    await run(models, tools=[look_up()], checkpointer=saver)
+    await run(models, "And again?", tools=[look_up()], checkpointer=saver)
 
     for name, others in (("north", ("south", "east")), ("south", ("north", "east")), ("east", ("north", "south"))):
         seen = "\n".join(texts(request.messages) for request in asked(models, name))
+        assert len(asked(models, name)) == 4
         assert f"All about {name}" in seen
-        assert not any(other in seen for other in others)
+        assert not any(f"All about {other}" in seen or f"{other} found it" in seen for other in others)
 
 
-async def test_a_second_turn_sees_its_own_panel_only_and_the_conversation_before() -> None:
-    saver = InMemorySaver()
+async def test_a_second_turn_sees_its_own_panel_only_and_the_conversation_before(saver: Any) -> None:
     first = scripted(north=says("north, first turn"))
     await run(first, "First question?", checkpointer=saver)
     second = scripted(north=says("north, second turn"))

@@ -4,8 +4,6 @@ import asyncio
 import gc
 import threading
 
-import pytest
-
 from fusion_graph.calls.limiter import Limiter
 
 
@@ -65,6 +63,8 @@ async def test_who_is_cancelled_while_waiting_leaves_the_queue() -> None:
 
 async def test_a_place_handed_to_somebody_cancelled_in_the_same_moment_goes_on_to_the_next() -> None:
     limiter = Limiter(1)
+    problems: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: problems.append(context))
     await limiter.acquire("p")
     first, second = (asyncio.create_task(limiter.acquire("p")) for _ in range(2))
     await turns()
@@ -75,6 +75,7 @@ async def test_a_place_handed_to_somebody_cancelled_in_the_same_moment_goes_on_t
 
     assert first.cancelled()
     await asyncio.wait_for(second, 5)
+    assert problems == []
 
 
 def test_the_limit_counts_across_event_loops() -> None:
@@ -106,22 +107,36 @@ def test_the_limit_counts_across_event_loops() -> None:
     assert (inside, most) == (0, 2)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("is_closed", [True, False])
-def test_the_queue_outlives_an_event_loop_that_died_with_somebody_in_it(is_closed: bool) -> None:  # noqa: FBT001
+def waiting_in(loop: asyncio.AbstractEventLoop, limiter: Limiter) -> asyncio.Task[None]:
+    task = loop.create_task(limiter.acquire("p"))
+    loop.run_until_complete(asyncio.sleep(0))
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's complaint of a task left behind
+    return task
+
+
+def test_a_place_is_not_handed_to_an_event_loop_that_is_closed() -> None:
     limiter = Limiter(1)
-    dead, alive = asyncio.new_event_loop(), asyncio.new_event_loop()
+    closed, alive = asyncio.new_event_loop(), asyncio.new_event_loop()
     alive.run_until_complete(limiter.acquire("p"))
-    lost = dead.create_task(limiter.acquire("p"))
-    dead.run_until_complete(asyncio.sleep(0))
-    if is_closed:
-        dead.close()
+    lost = waiting_in(closed, limiter)
+    closed.close()
 
     limiter.release("p")
-    lost._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own word for a task left behind
-    del lost
-    dead.close()
-    del dead
+
+    alive.run_until_complete(asyncio.wait_for(limiter.acquire("p"), 5))
+    assert not lost.done()
+    alive.close()
+
+
+def test_a_place_handed_to_an_event_loop_that_never_runs_again_comes_back_with_its_task() -> None:
+    limiter = Limiter(1)
+    stopped, alive = asyncio.new_event_loop(), asyncio.new_event_loop()
+    alive.run_until_complete(limiter.acquire("p"))
+    lost = waiting_in(stopped, limiter)
+
+    limiter.release("p")
+    stopped.close()
+    del lost, stopped
     gc.collect()
 
     alive.run_until_complete(asyncio.wait_for(limiter.acquire("p"), 5))
