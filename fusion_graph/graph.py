@@ -19,14 +19,14 @@ from fusion_graph.errors import LeaseLostError
 from fusion_graph.nodes.approve import approve, send_seats
 from fusion_graph.nodes.decide import decide
 from fusion_graph.nodes.judge import judge
-from fusion_graph.nodes.panelist import OfferTools, failed_seat
+from fusion_graph.nodes.panelist import failed_seat
 from fusion_graph.nodes.prepare import Settle, prepare
 from fusion_graph.nodes.route import route
 from fusion_graph.nodes.structured import Ladder
 from fusion_graph.nodes.write import write
 from fusion_graph.panelist_graph import build_panelist_graph
 from fusion_graph.settings import FusionSettings
-from fusion_graph.state import FusionInput, FusionOutput, FusionState, PanelistState
+from fusion_graph.state import FusionInput, FusionOutput, FusionState, OfferTools, PanelistState
 
 
 def build_graph(
@@ -48,7 +48,7 @@ def build_graph(
     builder.add_edge(START, "prepare")
     builder.add_conditional_edges("prepare", route, ["decide", "approve", "judge", "write"])
     builder.add_conditional_edges("decide", route, ["approve", "judge", "write", END])
-    builder.add_conditional_edges("approve", send_seats, ["panelist", "judge", END])
+    builder.add_conditional_edges("approve", partial(send_seats, offer_tools=offer_tools), ["panelist", "judge", END])
     builder.add_edge("panelist", "judge")
     builder.add_edge("judge", "write")
     builder.add_edge("write", END)

@@ -6,9 +6,9 @@ from typing import Any, Literal
 from langgraph.graph import END, START, StateGraph
 
 from fusion_graph.calls import Ask
-from fusion_graph.nodes.panelist import OfferTools, call_model, run_tools
+from fusion_graph.nodes.panelist import call_model, run_tools
 from fusion_graph.settings import FusionSettings
-from fusion_graph.state import PanelistOutput, PanelistState
+from fusion_graph.state import OfferTools, PanelistOutput, PanelistState
 
 
 def build_panelist_graph(*, ask: Ask, offer_tools: OfferTools) -> StateGraph[PanelistState, FusionSettings, Any, Any]:

@@ -4,7 +4,7 @@ Lists that only grow live in a DeltaChannel: a checkpoint stores what was added,
 grows with its payload and not with its square. Their reducers are pure and give the same for one batch or many.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Annotated, Any, TypeVar
 
@@ -16,6 +16,7 @@ from langchain_core.messages import (
     convert_to_messages,
     message_chunk_to_message,
 )
+from langchain_core.tools import BaseTool
 from langgraph.channels.delta import DeltaChannel
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from typing_extensions import TypedDict
@@ -143,6 +144,9 @@ class Plan(TypedDict):
     allowed_domains: list[str]
     excluded_domains: list[str]
     blocked_domains: list[str]
+
+
+OfferTools = Callable[[Plan], list[BaseTool]]  # the tools of one seat
 
 
 class PanelistState(TypedDict, total=False):

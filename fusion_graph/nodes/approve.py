@@ -1,6 +1,7 @@
 """`approve`: pause before the panel is paid for, if the settings ask for it; then send the waiting seats."""
 
 import json
+import time
 import uuid
 from typing import Any, Literal, NotRequired
 
@@ -12,7 +13,7 @@ from fusion_graph.errors import SettingsError
 from fusion_graph.nodes.route import waiting_seats
 from fusion_graph.schemas import RunStatus
 from fusion_graph.settings import FusionSettings, Seat, load_settings
-from fusion_graph.state import FusionState, Plan
+from fusion_graph.state import FusionState, OfferTools, Plan
 
 EDITABLE = ("panel", "judge", "writer", "max_cost_usd")
 
@@ -100,7 +101,7 @@ def _refused(message: str) -> RunStatus:
     }
 
 
-def send_seats(state: FusionState) -> list[Send] | Literal["judge", "__end__"]:
+def send_seats(state: FusionState, *, offer_tools: OfferTools) -> list[Send] | Literal["judge", "__end__"]:
     """Return one Send for each waiting seat: its number, its plan, and what it is asked."""
     decision = state.get("decision")
     if decision and decision["kind"] == "refused":
@@ -109,7 +110,8 @@ def send_seats(state: FusionState) -> list[Send] | Literal["judge", "__end__"]:
     waiting = waiting_seats(state)
     quorum = _quorum(settings, len(waiting))
     panel_id = uuid.uuid4().hex
-    return [_send(state, settings, seat, panel_id, quorum) for seat in waiting] or "judge"
+    plans = {n: plan_of(settings, settings.seats[n - 1], panel_id=panel_id, quorum=quorum) for n in waiting}
+    return [_send(state, settings, number, plan, bool(offer_tools(plan))) for number, plan in plans.items()] or "judge"
 
 
 def _quorum(settings: FusionSettings, waiting: int) -> int:
@@ -118,16 +120,15 @@ def _quorum(settings: FusionSettings, waiting: int) -> int:
     return max(missing, 1) if settings.quorum and missing < waiting else 0
 
 
-def _send(state: FusionState, settings: FusionSettings, number: int, panel_id: str, quorum: int) -> Send:
-    seat = settings.seats[number - 1]
-    plan = plan_of(settings, seat, panel_id=panel_id, quorum=quorum)
+def _send(state: FusionState, settings: FusionSettings, number: int, plan: Plan, has_tools: bool) -> Send:  # noqa: FBT001
     decision = state.get("decision")
     prompt = (decision and decision.get("prompt")) or _last_prompt(state)
     messages = prompts.render_panelist(
         state["messages"],
-        tool_steps=plan["max_tool_calls"] if plan["tools"] else 0,
+        tool_steps=plan["max_tool_calls"] if has_tools else 0,
         system_prompt=plan["system_prompt"],
         prompt=prompt if settings.panel_context == "prompt" else None,
+        today=time.strftime("%Y-%m-%d", time.gmtime()),
     )
     return Send("panelist", {"seat": number, "plan": plan, "messages": messages})
 

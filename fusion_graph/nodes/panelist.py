@@ -24,7 +24,7 @@ from fusion_graph.nodes.asking import ask_with_room
 from fusion_graph.nodes.quorum import Panel, panel_of
 from fusion_graph.schemas import CallError, SeatResult, Source
 from fusion_graph.settings import FusionSettings
-from fusion_graph.state import PanelistState, Plan, merge_sources
+from fusion_graph.state import OfferTools, PanelistState, Plan, merge_sources
 
 MAX_CALLS_PER_STEP = 8
 MAX_TOOL_CHARS = 40_000  # of one result: about 10,000 tokens
@@ -33,8 +33,6 @@ TOOL_SECONDS = 60.0
 LAST_CALL_SHARE = 0.25  # of the seat's time is kept for the call that turns research into an answer
 HIDDEN = "do-not-render-"  # chat clients show every message of a stream but those with this id prefix
 UNREADABLE = "__unreadable__"
-
-OfferTools = Callable[[Plan], list[BaseTool]]
 
 
 async def call_model(

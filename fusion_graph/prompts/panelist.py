@@ -13,14 +13,15 @@ from fusion_graph.prompts.messages import asked, callers_own, known_to_panel, re
 
 
 def render_panelist(
-    messages: Sequence[BaseMessage], *, tool_steps: int, system_prompt: str = "", prompt: Any = None
+    messages: Sequence[BaseMessage], *, tool_steps: int, system_prompt: str = "", prompt: Any = None, today: str = ""
 ) -> list[BaseMessage]:
     """Return a seat's opening: instructions, then the conversation up to the question, or `prompt` alone.
 
-    `tool_steps` is 0 for a seat without tools; `prompt` is a message's content.
+    `tool_steps` is 0 for a seat without tools; `prompt` is a message's content; `today` a date, for what is "latest".
     """
     tools = wording.PANELIST_TOOLS.format(steps=tool_steps) if tool_steps else wording.PANELIST_NO_TOOLS
-    system = render_system(wording.PANELIST, tools, system_prompt, callers_own(messages))
+    date = wording.TODAY.format(today=today) if today else ""
+    system = render_system(wording.PANELIST, tools, date, system_prompt, callers_own(messages))
     spoken = known_to_panel(messages) if prompt is None else [HumanMessage(prompt)]
     return [system, *render_conversation(spoken, tools=False)]
 

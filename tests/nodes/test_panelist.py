@@ -68,6 +68,17 @@ async def test_a_step_runs_at_most_eight_calls_and_says_which_were_not_run() -> 
     assert (seat["tool_calls_requested"], seat["tool_calls_executed"]) == (11, 8)
 
 
+async def test_a_seat_is_told_the_date_and_whether_it_has_tools() -> None:
+    without, with_own = scripted(), scripted()
+
+    await run(without, panel=["north"])
+    await run(with_own, panel=["north"], tools=[look_up()])
+
+    assert "Today is 20" in texts(asked(without, "north")[0].messages)
+    assert "You have no tools" in texts(asked(without, "north")[0].messages)
+    assert "You have no tools" not in texts(asked(with_own, "north")[0].messages)
+
+
 async def test_the_calls_of_one_step_run_side_by_side() -> None:
     together = asyncio.Barrier(3)
 
