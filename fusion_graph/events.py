@@ -23,7 +23,7 @@ DELTAS = frozenset({"panelist_delta", "answer_delta"})
 LAST = frozenset({"interrupted", "finished", "failed"})
 SAVED_AT_ONCE = 64  # deltas that may wait in memory for the next event of another kind
 RESERVED = 1000  # sequence numbers noted ahead, so that a killed process's unsaved ones are never given out again
-_TORN = frozenset({"connection", "timeout", "server_error", "error", "rate_limited", "refusal"})
+_WHOLE = frozenset({"answer", "tool_calls", "cut", "empty"})  # outcomes whose text stands
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 
@@ -112,7 +112,7 @@ class Narrator:
             return []
         self._calls.add(call["id"])
         subject = next((subject for subject, attempt in self._attempt.items() if attempt == call["id"]), None)
-        torn = self._torn(subject) if subject and call["outcome"] in _TORN else []
+        torn = self._torn(subject) if subject and call["outcome"] not in _WHOLE else []
         seat = {"seat": call["seat"]} if call["seat"] else {}
         return [self.event("call_finished", call=call, **seat), *torn]
 

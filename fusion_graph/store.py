@@ -208,7 +208,7 @@ class RunStore:
 
     async def end_attempt(self, entry: CallEntry, message: AIMessage | None) -> None:
         """Note how an attempt ended, with its answer where it is one."""
-        reply = json.dumps(messages_to_dict([message])) if message else None
+        reply = json.dumps(messages_to_dict([message]), default=str) if message else None
         await self._write(
             "UPDATE fusion_attempts SET entry = ?, reply = ? WHERE id = ?", (json.dumps(entry), reply, entry["id"])
         )

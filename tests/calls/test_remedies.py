@@ -74,6 +74,7 @@ def test_an_effort_of_none_is_sent_where_a_model_asks_for_it_even_if_no_effort_w
         ("max_tokens must be between 1 and 32000", 32000),
         ("max_tokens is too large", None),
         ("max_tokens must be at most 200000, got 100000", None),
+        ("max_tokens must be at most 100000, got 100000", None),
     ],
 )
 def test_the_output_limit_is_lowered_to_what_the_refusal_states(said: str, limit: int | None) -> None:
