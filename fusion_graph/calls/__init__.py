@@ -1,7 +1,19 @@
 """`ask`: the one way to call a model. Every outcome is a value, every attempt a line of the ledger."""
 
 from fusion_graph.calls.ask import Asker
-from fusion_graph.calls.call import Ask, Call, Cut, Emit, Journal, LoadModel, Price, Reply, RunScope, run_scope
+from fusion_graph.calls.call import (
+    Ask,
+    Call,
+    Cut,
+    Emit,
+    Journal,
+    LoadModel,
+    Price,
+    Reply,
+    RunScope,
+    run_scope,
+    time_limit,
+)
 from fusion_graph.calls.outcomes import error_of
 
 __all__ = [
@@ -17,4 +29,5 @@ __all__ = [
     "RunScope",
     "error_of",
     "run_scope",
+    "time_limit",
 ]

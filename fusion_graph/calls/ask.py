@@ -13,15 +13,15 @@ import math
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from fusion_graph.calls.call import Call, Emit, LoadModel, Price, Reply, run_scope
+from fusion_graph.calls.call import Call, Emit, LoadModel, Price, Reply, run_scope, time_limit
 from fusion_graph.calls.library_errors import is_ours, retry_after, said
 from fusion_graph.calls.limiter import Limiter
 from fusion_graph.calls.messages import (
@@ -139,9 +139,8 @@ class Asker:
         return result, closed
 
     async def _rest(self, call: Call, seconds: float) -> None:
-        limit = asyncio.timeout(None)
         with suppress(TimeoutError):
-            async with limit, _watched(call, limit):
+            async with time_limit(None, call.cut):
                 await self._sleep(seconds)
 
     async def _ready(self, call: Call, deadline: float) -> Runnable[Any, AIMessage] | Result:
@@ -154,9 +153,8 @@ class Asker:
                 error["kind"] = "bad_request"
             return Result(error["kind"], error=error, said=said(exception))
         provider = self._provider_of(call.model)
-        limit = asyncio.timeout(max(deadline - self._clock(), 0))
         try:
-            async with limit, _watched(call, limit):
+            async with time_limit(max(deadline - self._clock(), 0), call.cut):
                 await self._limiter.acquire(provider)
         except TimeoutError:
             return _late(call)
@@ -179,9 +177,8 @@ class Asker:
         self, model: Runnable[Any, AIMessage], call: Call, item: str, deadline: float, emit: Emit | None
     ) -> Result:
         chunks: list[AIMessageChunk] = []
-        limit = asyncio.timeout(max(deadline - self._clock(), 0))
         try:
-            async with limit, _watched(call, limit):
+            async with time_limit(max(deadline - self._clock(), 0), call.cut) as limit:
                 message = await _receive(model, call, item, emit, chunks)
             outcome, problem = outcome_of(message)
         except BaseException as exception:
@@ -277,25 +274,6 @@ def _adapted(call: Call, refused: Mapping[str, Any]) -> Call:
 
 def _is_over(call: Call) -> bool:
     return call.cut is not None and call.cut.is_over
-
-
-@asynccontextmanager
-async def _watched(call: Call, limit: asyncio.Timeout) -> AsyncIterator[None]:
-    """Let the time limit end at once when the call is cut from outside."""
-    if call.cut is None:
-        yield
-        return
-    loop = asyncio.get_running_loop()
-
-    def end() -> None:
-        if not limit.expired():  # it may have run out already, and wait for the library to let go
-            limit.reschedule(loop.time())
-
-    unwatch = call.cut.watch(end)
-    try:
-        yield
-    finally:
-        unwatch()
 
 
 def _late(call: Call) -> Result:

@@ -1,6 +1,8 @@
 """What goes into a call and what comes out of it; and what a call needs from the run it belongs to."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -75,8 +77,26 @@ class Cut(Protocol):
         ...
 
     def watch(self, cut: Callable[[], None]) -> Callable[[], None]:
-        """Call `cut` when it is over, at once if it is already; return how to take that back."""
+        """Call `cut`, which must not raise, when it is over, at once if it is already; return how to undo this."""
         ...
+
+
+@asynccontextmanager
+async def time_limit(seconds: float | None, cut: Cut | None) -> AsyncIterator[asyncio.Timeout]:
+    """Be `asyncio.timeout(seconds)` that ends at once when it is cut from outside."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(seconds) as limit:
+
+        def end() -> None:
+            if not limit.expired():  # it may have run out already, and wait for the library to let go
+                limit.reschedule(loop.time())
+
+        undo = cut.watch(end) if cut else None
+        try:
+            yield limit
+        finally:
+            if undo:
+                undo()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 A seat never raises. When a budget is spent it makes a last call without tools and answers from what it has.
 """
 
-import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
@@ -17,12 +17,12 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.runtime import Runtime
 
 from fusion_graph import prompts
-from fusion_graph.calls import Ask, Call, Emit, Reply
+from fusion_graph.calls import Ask, Call, Emit, Reply, time_limit
 from fusion_graph.errors import redact
 from fusion_graph.evidence import sources_in
 from fusion_graph.nodes.asking import ask_with_room
 from fusion_graph.nodes.quorum import Panel, panel_of
-from fusion_graph.schemas import CallError, SeatResult, Source
+from fusion_graph.schemas import CallEntry, CallError, SeatResult, Source
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import OfferTools, PanelistState, Plan, merge_sources
 
@@ -44,18 +44,18 @@ async def call_model(
     if not steps:
         emit({"type": "panelist_started", "seat": seat, "model": plan["model"]})
     started = time.monotonic()
-    panel = panel_of(plan)
+    panel = panel_of(plan, runtime.control)
     if panel.is_over and steps:
         return _cut_between_calls(state)
     spent = "enough others have answered" if panel.is_closing and steps else _spent_budget(state)
     tools = [] if spent else offer_tools(plan)
     if spent:
-        reply = await _last_call(state, ask, emit, spent, prior=[])
+        reply = await _last_call(state, ask, emit, spent, panel, prior=[])
     else:
-        reply = await ask_with_room(ask, _call(state, tools), emit, whole=False)
+        reply = await ask_with_room(ask, _call(state, tools, panel), emit, whole=False)
         if reply.outcome == "context_overflow" and steps:
             spent = "its results no longer fit into your context"
-            reply = await _last_call(state, ask, emit, spent, prior=reply.entries)
+            reply = await _last_call(state, ask, emit, spent, panel, prior=reply.entries)
     update = {"calls": reply.entries, "elapsed_seconds": state.get("elapsed_seconds", 0.0) + time.monotonic() - started}
     if reply.outcome == "tool_calls" and tools and reply.message:
         return update | {"messages": [_with_sound_calls(reply.message, seat, steps)]}
@@ -97,7 +97,7 @@ def _spent_budget(state: PanelistState) -> str | None:
     return None
 
 
-def _call(state: PanelistState, tools: Sequence[BaseTool]) -> Call:
+def _call(state: PanelistState, tools: Sequence[BaseTool], panel: Panel) -> Call:
     plan = state["plan"]
     return Call(
         role="panelist",
@@ -111,26 +111,24 @@ def _call(state: PanelistState, tools: Sequence[BaseTool]) -> Call:
         reasoning=plan["reasoning"],
         max_tokens=plan["max_completion_tokens"],
         delta_event="panelist_delta",
-        cut=panel_of(plan) if plan["quorum"] else None,
+        cut=panel if plan["quorum"] else None,
     )
 
 
-async def _last_call(state: PanelistState, ask: Ask, emit: Emit, reason: str, prior: list[Any]) -> Reply:
+async def _last_call(
+    state: PanelistState, ask: Ask, emit: Emit, reason: str, panel: Panel, prior: list[CallEntry]
+) -> Reply:
     """Ask for the answer now; if even the notes overflow the model's context, once more with half of them."""
     entries = list(prior)
     for number, max_chars in enumerate((MAX_NOTES_CHARS, MAX_NOTES_CHARS // 4)):
         messages = prompts.render_last_call(state["messages"], reason=reason, max_chars=max_chars)
-        plain = _call(state, ())
-        call = Call(**{**_fields(plain), "key": f"{plain.key}:last{number or ''}", "messages": messages})
+        plain = _call(state, (), panel)
+        call = replace(plain, key=f"{plain.key}:last{number or ''}", messages=messages)
         reply = await ask_with_room(ask, call, emit, whole=False)
         entries += reply.entries
         if reply.outcome != "context_overflow":
             break
     return Reply(reply.outcome, reply.message, reply.error, entries)
-
-
-def _fields(call: Call) -> dict[str, Any]:
-    return {name: getattr(call, name) for name in call.__dataclass_fields__}
 
 
 def _with_sound_calls(message: AIMessage, seat: int, step: int) -> AIMessage:
@@ -198,7 +196,7 @@ async def run_tools(
     calls = message.tool_calls if isinstance(message, AIMessage) else []
     sound = [call for call in calls if UNREADABLE not in call["args"]][:MAX_CALLS_PER_STEP]
     seconds = min(TOOL_SECONDS, max(_seconds_left(state), 1.0))
-    watch = _Watch(state["seat"], seconds, runtime.stream_writer, panel_of(state["plan"]))
+    watch = _Watch(state["seat"], seconds, runtime.stream_writer, panel_of(state["plan"], runtime.control))
     node = ToolNode(offer_tools(state["plan"]), handle_tool_errors=explain, awrap_tool_call=watch)
     ran = await node.ainvoke({"messages": [AIMessage("", tool_calls=sound)]}, config) if sound else {"messages": []}
     results = {result.tool_call_id: result for result in ran["messages"]}
@@ -230,8 +228,8 @@ class _Watch:
         told = {"seat": self._seat, "tool": call["name"], "target": _target(call), "tool_call_id": call["id"]}
         self._emit({"type": "tool_called", **told})
         try:
-            async with asyncio.timeout(self._seconds) as limit:
-                message = await self._until_cut(limit, execute(request))
+            async with time_limit(self._seconds, self._panel):
+                message = await execute(request)
         except TimeoutError:
             text = f"{call['name']} gave no result within {self._seconds:g} s; try something else"
             message = ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
@@ -241,14 +239,6 @@ class _Watch:
         error = {"reason": str(message.text)[:200]} if getattr(message, "status", "") == "error" else {}
         self._emit({"type": "tool_finished", **told, "sources": sources, **error})
         return message
-
-    async def _until_cut(self, limit: asyncio.Timeout, work: Awaitable[Any]) -> Any:
-        loop = asyncio.get_running_loop()
-        unwatch = self._panel.watch(lambda: limit.reschedule(loop.time()))
-        try:
-            return await work
-        finally:
-            unwatch()
 
 
 def _target(call: ToolCall) -> str:

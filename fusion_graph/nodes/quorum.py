@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from functools import lru_cache
 
+from langgraph.runtime import RunControl
+
 from fusion_graph.state import Plan
 
 
@@ -28,7 +30,7 @@ class Panel:
             asyncio.get_running_loop().call_later(self._grace_seconds, self._end)
 
     def watch(self, cut: Callable[[], None]) -> Callable[[], None]:
-        """Call `cut` when the grace is over, at once if it is already; return how to take that back."""
+        """Call `cut`, which must not raise, when the grace is over, at once if it is already; return how to undo this."""
         key = object()
         self._cuts[key] = cut
         if self.is_over:
@@ -42,10 +44,13 @@ class Panel:
 
 
 @lru_cache(maxsize=1024)
-def _panel(_panel_id: str, quorum: int, grace_seconds: float) -> Panel:
+def _panel(_execution: RunControl | None, _panel_id: str, quorum: int, grace_seconds: float) -> Panel:
     return Panel(quorum, grace_seconds)
 
 
-def panel_of(plan: Plan) -> Panel:
-    """Return the panel that a seat belongs to: one object for all seats of a fan-out in this process."""
-    return _panel(plan["panel_id"], plan["quorum"], plan["grace_seconds"])
+def panel_of(plan: Plan, execution: RunControl | None) -> Panel:
+    """Return the panel that a seat belongs to: one object for all seats of a fan-out in this execution of the graph.
+
+    LangGraph makes one `runtime.control` for each execution, so a resume never finds a panel that was over before it.
+    """
+    return _panel(execution, plan["panel_id"], plan["quorum"], plan["grace_seconds"])

@@ -5,9 +5,13 @@ from typing import Any
 import pytest
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
+from langgraph.checkpoint.memory import InMemorySaver
 
+from fusion_graph.deployment import build_fusion_graph
 from fusion_graph.models.scripted import ScriptedError, ScriptedReply, ScriptedRequest
-from tests.graphs import asked, look_up, researcher, run, says, scripted, texts
+from tests.graphs import ROSTER, asked, look_up, researcher, run, says, scripted, texts
+
+WHY_CUT = "cut, because enough others have answered"
 
 
 def tool(coroutine: Any, name: str = "probe") -> BaseTool:
@@ -271,9 +275,7 @@ async def test_after_the_quorum_and_its_grace_a_hanging_seat_is_cut_and_labelled
     result = await run(scripted(east=_never), quorum=2, grace_seconds=0.05)
 
     assert [response["model"] for response in result["responses"]] == ["north", "south"]
-    assert result["failed_models"] == [
-        {"seat": 3, "model": "east", "error": "cut, because enough others have answered"}
-    ]
+    assert result["failed_models"] == [{"seat": 3, "model": "east", "error": WHY_CUT}]
     assert result["status"] == "degraded"
     assert len(result["usage"]["calls"]) == 5
 
@@ -335,3 +337,62 @@ async def test_a_quorum_of_all_seats_waits_for_all() -> None:
     result = await run(scripted(east=slow), quorum=3, grace_seconds=0)
 
     assert len(result["responses"]) == 3
+
+
+async def test_a_tool_whose_time_ran_out_as_the_grace_ended_does_not_keep_the_other_seats_from_being_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fusion_graph.nodes.panelist.TOOL_SECONDS", 0.1)
+
+    probing = asyncio.Event()
+
+    async def probe(query: str) -> str:
+        probing.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.4)  # lets go of its connection long after its time has run out
+        return query
+
+    reply = ScriptedReply("I am looking it up.", tool_calls=[{"name": "probe", "args": {"query": "x"}, "id": "c"}])
+
+    async def look(query: str) -> str:
+        await probing.wait()
+        return query
+
+    async def after_research(request: ScriptedRequest) -> Any:
+        return calls("look") if request.tools else await _never(request)
+
+    models = scripted(north=once(reply), east=after_research)
+
+    running = run(models, tools=[tool(probe), tool(look, "look")], quorum=1, grace_seconds=0.2)
+    result = await asyncio.wait_for(running, 10)
+
+    assert result["failed_models"][-1] == {"seat": 3, "model": "east", "error": WHY_CUT}
+
+
+async def test_a_seat_resumed_in_the_same_process_is_not_cut_by_the_quorum_of_before() -> None:
+    cut_before = asyncio.Event()
+
+    async def stubborn(request: ScriptedRequest) -> str:
+        if cut_before.is_set():
+            return "Now I have it."
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            cut_before.set()
+            await asyncio.sleep(3600)
+        return "never"
+
+    models = scripted(north=stubborn)
+    graph: Any = build_fusion_graph(load_model=models, tools=[]).compile(checkpointer=InMemorySaver())
+    config = {"configurable": {"thread_id": "t"}}
+    roster = ROSTER | {"panel": ["north", "south"], "quorum": 1, "grace_seconds": 0.05}
+    first = asyncio.create_task(graph.ainvoke({"messages": [("user", "What?")]}, config, context=roster))
+    await asyncio.wait_for(cut_before.wait(), 10)
+    first.cancel()
+    await asyncio.wait([first])
+
+    values = await graph.ainvoke(None, config)
+
+    assert [result["content"] for result in values["results"]] == ["Now I have it.", "south: the answer is 1."]
