@@ -44,6 +44,8 @@ Database = Annotated[
     Path | None, typer.Option("--db", help="Database file of the runs.", show_default="in the data folder")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+AsEvents = Annotated[bool, typer.Option("--events", help="Print every event as a line of JSON on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it.")]
 
 
@@ -70,9 +72,9 @@ def ask(
     ] = None,
     db: Database = None,
     as_json: AsJson = False,
-    events: Annotated[bool, typer.Option("--events", help="Print every event as a line of JSON on stdout.")] = False,
+    events: AsEvents = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 5 if the answer is degraded.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Ask the panel a question and print the answer."""
     given: dict[str, Any] = {
@@ -149,8 +151,8 @@ def resume_run(
     run: RunId,
     db: Database = None,
     as_json: AsJson = False,
-    events: Annotated[bool, typer.Option("--events", help="Print every event as a line of JSON on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    events: AsEvents = False,
+    quiet: Quiet = False,
 ) -> None:
     """Go on with a stopped run where it was; of a finished one, print the result again."""
 
@@ -172,8 +174,8 @@ def fork_run(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask the failed seats again.")] = False,
     db: Database = None,
     as_json: AsJson = False,
-    events: Annotated[bool, typer.Option("--events", help="Print every event as a line of JSON on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    events: AsEvents = False,
+    quiet: Quiet = False,
 ) -> None:
     """Start a new run from another's answers: what does not change is not paid again."""
 

@@ -16,8 +16,9 @@ from langgraph.types import Command
 
 from fusion_graph.calls import Ask, error_of
 from fusion_graph.errors import LeaseLostError
-from fusion_graph.nodes.approve import approve, send_seats
+from fusion_graph.nodes.approve import approve
 from fusion_graph.nodes.decide import decide
+from fusion_graph.nodes.fan_out import send_seats
 from fusion_graph.nodes.judge import judge
 from fusion_graph.nodes.panelist import failed_seat
 from fusion_graph.nodes.prepare import Settle, prepare
