@@ -1,0 +1,99 @@
+"""The command, its options, and how its errors become words and exit codes."""
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fusion_graph.errors import FusionError, MissingKeyError, ModelLoadError, SettingsError
+from fusion_graph.settings import home
+
+if TYPE_CHECKING:
+    from fusion_graph.runs import Runs
+
+CODES = (
+    "Exit codes: 0 answered, also degraded; 1 no answer; 2 usage or settings; 3 paused; 4 credentials; "
+    "5 degraded with --strict; 130 Ctrl-C."
+)
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Ask a panel of models; get one cited answer.",
+    epilog=CODES,
+)
+runs_app = typer.Typer(no_args_is_help=True, help="Past and stopped runs: nothing paid for is lost.")
+app.add_typer(runs_app, name="runs")
+
+Database = Annotated[
+    Path | None, typer.Option("--db", help="Database file of the runs.", show_default="in the data folder")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+AsEvents = Annotated[bool, typer.Option("--events", help="Print every event as a line of JSON on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it.")]
+
+
+def with_runs(db: Path | None, work: Callable[["Runs"], Coroutine[Any, Any, int]], *, as_json: bool) -> None:
+    """Open the runs, do the work, and turn its errors into words and an exit code."""
+    # Before LangGraph is imported: checkpoints then load plain data only.
+    os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+
+    path = db or home("data") / "runs.db"
+
+    async def main() -> int:
+        from fusion_graph.runs import open_runs
+
+        async with open_runs(path) as runs:
+            return await work(runs)
+
+    try:
+        code = asyncio.run(main())
+    except FusionError as error:
+        code = refused(error, as_json=as_json)
+    except (OSError, sqlite3.Error) as error:
+        if isinstance(error, BrokenPipeError):
+            raise  # whoever read our output has seen enough; typer leaves quietly
+        tell(f"error: the database {str(path)!r}: {error}", "hint: name a file this user can write to with --db")
+        code = 1
+    raise typer.Exit(code)
+
+
+def refused(error: FusionError, *, as_json: bool) -> int:
+    """Say what went wrong and what to do about it; return the exit code."""
+    if as_json:
+        reason = "invalid_model" if isinstance(error, ModelLoadError) else "unexpected_error"
+        told = {"status": "error", "failure_reason": reason, "error": str(error), "hint": error.hint}
+        print_result(json.dumps(told, ensure_ascii=False))
+    tell(f"error: {error}", *([f"hint: {error.hint}"] if error.hint else []))
+    if isinstance(error, MissingKeyError):
+        return 4
+    return 2 if isinstance(error, SettingsError | ModelLoadError) else 1
+
+
+def listed(values: list[str] | None) -> list[str] | None:
+    """Return an option's values, repeated or comma-separated; `none` is an empty list, None stays None."""
+    if values is None:
+        return None
+    names = [name.strip() for value in values for name in value.split(",") if name.strip()]
+    return [] if names == ["none"] else names
+
+
+def print_result(text: str) -> None:
+    """Print on stdout: what was asked for, and nothing else."""
+    typer.echo(text)
+
+
+def tell(*lines: str) -> None:
+    """Print on stderr: everything else."""
+    for line in lines:
+        typer.echo(line, err=True)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,137 @@
+"""`fusion runs ...`: what was asked before."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fusion_graph import terminal
+from fusion_graph.cli.app import (
+    CODES,
+    AsEvents,
+    AsJson,
+    Database,
+    Quiet,
+    RunId,
+    listed,
+    print_result,
+    runs_app,
+    tell,
+    with_runs,
+)
+from fusion_graph.cli.asking import follow
+
+if TYPE_CHECKING:
+    from fusion_graph.runs import Runs
+
+
+@runs_app.command("list")
+def list_runs(
+    db: Database = None,
+    as_json: AsJson = False,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 20,
+) -> None:
+    """List runs, newest first."""
+
+    async def work(runs: "Runs") -> int:
+        rows = [_summary(row) for row in await runs.list(limit=limit)]
+        print_result(json.dumps(rows, ensure_ascii=False) if as_json else terminal.runs_table(rows))
+        return 0
+
+    with_runs(db, work, as_json=as_json)
+
+
+@runs_app.command("show")
+def show_run(run: RunId, db: Database = None, as_json: AsJson = False) -> None:
+    """Show what a run came to, or holds so far."""
+
+    async def work(runs: "Runs") -> int:
+        result = await runs.show(run)
+        print_result(json.dumps(result, ensure_ascii=False) if as_json else terminal.answer_text(result))
+        if not as_json:
+            tell(*terminal.closing_lines(result))
+        return 0
+
+    with_runs(db, work, as_json=as_json)
+
+
+@runs_app.command("resume", epilog=CODES)
+def resume_run(
+    run: RunId,
+    db: Database = None,
+    as_json: AsJson = False,
+    events: AsEvents = False,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with a stopped run where it was; of a finished one, print the result again."""
+
+    async def work(runs: "Runs") -> int:
+        live = await runs.resume(run)
+        return await follow(live, as_json=as_json, as_events=events, strict=False, quiet=quiet)
+
+    with_runs(db, work, as_json=as_json)
+
+
+@runs_app.command("fork", epilog=CODES)
+def fork_run(
+    run: RunId,
+    judge: Annotated[str, typer.Option(help="Compare again with this model, and write again.")] = "",
+    writer: Annotated[str, typer.Option(help="Write again with this model.")] = "",
+    add_seat: Annotated[
+        list[str] | None, typer.Option(help="Ask one more model; then compare and write again.")
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask the failed seats again.")] = False,
+    db: Database = None,
+    as_json: AsJson = False,
+    events: AsEvents = False,
+    quiet: Quiet = False,
+) -> None:
+    """Start a new run from another's answers: what does not change is not paid again."""
+
+    async def work(runs: "Runs") -> int:
+        live = await runs.fork(
+            run, judge=judge, writer=writer, add_seats=listed(add_seat) or [], retry_failed=retry_failed
+        )
+        return await follow(live, as_json=as_json, as_events=events, strict=False, quiet=quiet)
+
+    with_runs(db, work, as_json=as_json)
+
+
+@runs_app.command("delete")
+def delete_run(
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it.")] = None,
+    older_than: Annotated[float | None, typer.Option(help="Delete all runs untouched for so many days.", min=0)] = None,
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a run: its events, its costs, and with the last run of a thread the thread's checkpoints."""
+    if (run is None) == (older_than is None):
+        raise typer.BadParameter("give a RUN or --older-than DAYS")
+
+    async def work(runs: "Runs") -> int:
+        if older_than is not None:
+            gone = await runs.prune(older_than_seconds=older_than * 86_400)
+            print_result(json.dumps({"deleted": gone}) if as_json else f"deleted {gone} runs")
+            return 0
+        row = await runs.get(run or "")
+        await runs.delete(row["run_id"])
+        print_result(json.dumps({"deleted": row["run_id"]}) if as_json else f"deleted {row['run_id'][:8]}")
+        return 0
+
+    with_runs(db, work, as_json=as_json)
+
+
+def _summary(row: Any) -> dict[str, Any]:
+    result = row["result"] or {}
+    total = (result.get("usage") or {}).get("total") or {}
+    seats = len((result.get("settings") or {}).get("panel") or [])
+    cost = terminal.money(total.get("cost_usd"), lower_bound=total.get("cost_is_lower_bound", True))
+    kept = {
+        name: row[name]
+        for name in ("run_id", "thread_id", "parent_id", "status", "question", "created_at", "updated_at")
+    }
+    return kept | {
+        "seats": f"{len(result.get('responses') or [])}/{seats}" if seats else "-",
+        "cost": cost,
+        "cost_usd": total.get("cost_usd"),
+    }
