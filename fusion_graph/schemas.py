@@ -97,7 +97,10 @@ class CallEntry(TypedDict):
 
 
 class Source(TypedDict):
-    """A page some seat listed (`read` false) or opened (`read` true). `key` is its canonical URL."""
+    """A page some seat listed (`read` false) or opened (`read` true). `key` is its canonical URL.
+
+    `text` is what a model was shown of a page that was read; quotations from it are looked for there.
+    """
 
     key: str
     url: str
@@ -105,6 +108,7 @@ class Source(TypedDict):
     snippet: str
     published: str
     read: bool
+    text: str
     seats: list[int]
 
 
@@ -187,7 +191,11 @@ class Decision(TypedDict):
 
 
 class Citation(TypedDict):
-    """One `[n]` or link of the answer: its page was read, only seen in a list, or no tool of this run saw it."""
+    """One `[n]` or link of the answer: its page was read, only seen in a list, or no tool of this run saw it.
+
+    `support` is None where the statement beside it holds no quotation and no number, or no text of the page is known;
+    `missing` are the quotations and numbers that none of the pages cited there says.
+    """
 
     text: str
     start: int
@@ -195,6 +203,8 @@ class Citation(TypedDict):
     source: int | None
     url: str | None
     status: Literal["read", "seen", "unverified"]
+    support: Literal["supported", "not_found"] | None
+    missing: list[str]
 
 
 class RunStatus(TypedDict):

@@ -70,8 +70,8 @@ def merge_sources(current: list[Source], new: list[Source]) -> list[Source]:
     return list(merged.values())
 
 
-def merge_found(current: list[Source], writes: Sequence[list[Source]]) -> list[Source]:
-    """Return one seat's sources in its own order; the batch form of `merge_sources`."""
+def merge_all_sources(current: list[Source], writes: Sequence[list[Source]]) -> list[Source]:
+    """Return the sources with all writes merged in: the batch form of `merge_sources`."""
     return reduce(merge_sources, writes, current)
 
 
@@ -84,14 +84,20 @@ def _joined(old: Source, new: Source) -> Source:
         "snippet": shown["snippet"] or other["snippet"],
         "published": shown["published"] or other["published"],
         "read": old["read"] or new["read"],
+        "text": _both(old.get("text", ""), new.get("text", "")),
         "seats": sorted({*old["seats"], *new["seats"]}),
     }
+
+
+def _both(old: str, new: str) -> str:
+    """Return two parts of a page as one text, each once."""
+    return old if new in old else new if old in new else f"{old}\n{new}"
 
 
 Messages = Annotated[list[AnyMessage], DeltaChannel(merge_messages)]
 Ledger = Annotated[list[CallEntry], DeltaChannel(append)]
 Results = Annotated[list[SeatResult], merge_results]
-Sources = Annotated[list[Source], merge_sources]
+Sources = Annotated[list[Source], DeltaChannel(merge_all_sources)]
 
 
 class FusionInput(TypedDict, total=False):
@@ -155,7 +161,7 @@ class PanelistState(TypedDict, total=False):
     seat: int
     plan: Plan
     messages: Messages
-    found: Annotated[list[Source], DeltaChannel(merge_found)]
+    found: Sources
     elapsed_seconds: float
     results: Results
     sources: Sources

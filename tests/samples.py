@@ -37,6 +37,7 @@ def source(name: str, *, read: bool = True, seats: tuple[int, ...] = (1,), publi
         "snippet": f"{name} in short",
         "published": published,
         "read": read,
+        "text": "",
         "seats": list(seats),
     }
 

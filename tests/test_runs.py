@@ -368,10 +368,13 @@ async def test_an_approval_may_change_the_panel_or_refuse_it(runs: Runs, models:
 async def test_stored_bytes_grow_with_the_payload_and_not_with_its_square(tmp_path: Path) -> None:
     from langchain_core.tools import StructuredTool  # noqa: PLC0415 -- only this test makes a tool
 
-    async def page(query: str) -> str:
-        return "x" * 30_000
+    async def page(query: str) -> tuple[str, dict[str, Any]]:
+        text = f"{query}: " + "x" * 30_000
+        return text, {"sources": [{"url": f"https://pages.example/{query}", "read": True}]}
 
-    tool = StructuredTool.from_function(coroutine=page, name="look_up", description="A long page.")
+    tool = StructuredTool.from_function(
+        coroutine=page, name="look_up", description="A long page.", response_format="content_and_artifact"
+    )
     sizes: dict[int, int] = {}
     for rounds in (4, 8):
         path = tmp_path / f"{rounds}.db"
@@ -381,5 +384,6 @@ async def test_stored_bytes_grow_with_the_payload_and_not_with_its_square(tmp_pa
         sizes[rounds] = path.stat().st_size
 
     payload = 4 * 30_000
-    assert sizes[8] - sizes[4] < 1.5 * payload
-    assert sizes[8] < 2.5 * 8 * 30_000
+    # Each result once in the seat's messages, and once more as the text of its source in the seat's end and the run's.
+    assert sizes[8] - sizes[4] < 4 * payload
+    assert sizes[8] < 5 * 8 * 30_000

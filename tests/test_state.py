@@ -33,7 +33,7 @@ from fusion_graph.state import (
     PanelistOutput,
     PanelistState,
     append,
-    merge_found,
+    merge_all_sources,
     merge_messages,
     merge_results,
     merge_sources,
@@ -67,6 +67,7 @@ def source(key: str, *seats: int, **fields: Any) -> Source:
         "snippet": "",
         "published": "",
         "read": False,
+        "text": "",
         "seats": list(seats) or [1],
     }
     return known | fields  # type: ignore[return-value]  # fields are a Source's own
@@ -97,11 +98,12 @@ _SOURCES = st.builds(
     snippet=_TEXTS,
     published=_TEXTS,
     read=st.booleans(),
+    text=_TEXTS,
 )
 _BATCHES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "append": (append, st.lists(st.integers(), max_size=3)),
     "merge_messages": (merge_messages, _MESSAGES | st.lists(_MESSAGES, max_size=3)),
-    "merge_found": (merge_found, st.lists(_SOURCES, max_size=3)),
+    "merge_all_sources": (merge_all_sources, st.lists(_SOURCES, max_size=3)),
 }
 
 
@@ -123,7 +125,7 @@ def test_one_batch_of_writes_gives_the_same_as_several(name: str, data: st.DataO
 
 @given(st.lists(st.lists(_SOURCES, max_size=3), max_size=4))
 def test_sources_written_again_change_nothing(writes: list[list[Source]]) -> None:
-    found = merge_found([], writes)
+    found = merge_all_sources([], writes)
 
     assert merge_sources(found, found) == found
     assert merge_sources(found, [item for write in writes for item in write]) == found

@@ -33,6 +33,7 @@ TOOL_SECONDS = 60.0
 LAST_CALL_SHARE = 0.25  # of the seat's time is kept for the call that turns research into an answer
 HIDDEN = "do-not-render-"  # chat clients show every message of a stream but those with this id prefix
 UNREADABLE = "__unreadable__"
+READ = "read"  # the keys of the sources whose text a tool's message is
 
 
 async def call_model(
@@ -62,7 +63,16 @@ async def call_model(
     result = _result(state, reply, [f"it answered early: {spent}"] if spent else [])
     if result["content"] and not result["partial"]:
         panel.answered()
-    return update | {"results": [result], "sources": state.get("found") or []}
+    return update | {"results": [result], "sources": _with_texts(state)}
+
+
+def _with_texts(state: PanelistState) -> list[Source]:
+    """Return the seat's sources, those it read with the text it was shown: its messages are where that is kept."""
+    texts: dict[str, list[str]] = {}
+    for message in state["messages"]:
+        for key in message.additional_kwargs.get(READ, ()):
+            texts.setdefault(key, []).append(str(message.text))
+    return [{**source, "text": "\n".join(texts.get(source["key"], ()))} for source in state.get("found") or []]
 
 
 def _cut_between_calls(state: PanelistState) -> dict[str, Any]:
@@ -71,7 +81,7 @@ def _cut_between_calls(state: PanelistState) -> dict[str, Any]:
     error: CallError = {"kind": "timeout", "message": "cut, because enough others have answered"}
     notes = [f"the answer is partial: {error['message']}"] if said else []
     result = _seat_result(state, said, error, notes, partial=bool(said))
-    return {"results": [result], "sources": state.get("found") or []}
+    return {"results": [result], "sources": _with_texts(state)}
 
 
 def _steps(state: PanelistState) -> int:
@@ -207,6 +217,7 @@ async def run_tools(
     for answer in answers:
         new = sources_in(answer.artifact, state["seat"])
         found, added = merge_sources(found, new), [*added, *new]
+        answer.additional_kwargs[READ] = [source["key"] for source in new if source["read"]]
         messages.append(_told(answer, new, found))
     elapsed = state.get("elapsed_seconds", 0.0) + time.monotonic() - started
     return {"messages": messages, "found": added, "elapsed_seconds": elapsed}

@@ -110,5 +110,6 @@ def _source(page: Page, part: str) -> Source:
         snippet=" ".join(part[:_SNIPPET].split()),
         published=page.published,
         read=True,
+        text="",
         seats=[],
     )

@@ -93,5 +93,6 @@ def _source(hit: Hit) -> Source:
         snippet=hit.snippet,
         published=hit.published,
         read=False,
+        text="",
         seats=[],
     )

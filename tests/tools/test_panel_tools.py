@@ -75,6 +75,7 @@ async def test_one_page_is_listed_once_and_no_more_than_was_asked_for(careless: 
         "snippet": "a b",
         "published": "2024",
         "read": False,
+        "text": "",
         "seats": [],
     }
 

@@ -118,6 +118,7 @@ async def test_a_page_comes_as_text_with_its_source(site: Site) -> None:
                 "snippet": "# High water Twice a day.",
                 "published": "2024-05-06",
                 "read": True,
+                "text": "",
                 "seats": [],
             }
         ]

@@ -1,4 +1,4 @@
-"""The sources of a run: what seats found, how they are numbered, and whether an answer's citations hold.
+"""How an answer cites: `[n]` and links, found in its text, renumbered, and held against the sources of the run.
 
 A seat numbers its sources in its own order; the run numbers them once, across seats, by canonical URL. `renumbered`
 turns the one into the other, so that every `[n]` the judge, the writer and the reader see means the same page.
@@ -8,9 +8,9 @@ turns the one into the other, so that every `[n]` the judge, the writer and the 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from fusion_graph.evidence.support import add_support
 from fusion_graph.schemas import Citation, SeatResult, Source
 from fusion_graph.urls import canonical_url
 
@@ -35,31 +35,6 @@ _LINK_CHAR = (
 )
 _LINK = re.compile(rf"(?i)https?://(?:{_LINK_CHAR}|\({_LINK_CHAR}*\))+(?<![.,;:!?*_~'])")
 _ASCII = re.compile(r"[!-~]+")
-
-
-def sources_in(artifact: Any, seat: int) -> list[Source]:
-    """Return the sources a tool reported in its message's artifact, as this seat's; anything else is no source."""
-    listed = artifact.get("sources") if isinstance(artifact, Mapping) else None
-    found = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
-    return [_source(item, seat) for item in found if _text(item, "url")]
-
-
-def _source(item: Mapping[str, Any], seat: int) -> Source:
-    url = _text(item, "url")
-    return {
-        "key": _text(item, "key") or canonical_url(url),
-        "url": url,
-        "title": _text(item, "title"),
-        "snippet": _text(item, "snippet"),
-        "published": _text(item, "published"),
-        "read": item.get("read") is True,
-        "seats": [seat],
-    }
-
-
-def _text(item: Mapping[str, Any], name: str) -> str:
-    value = item.get(name)
-    return value.strip() if isinstance(value, str) else ""
 
 
 def renumbered(result: SeatResult, sources: Sequence[Source]) -> str:
@@ -106,7 +81,7 @@ def check_citations(answer: str, sources: Sequence[Source]) -> list[Citation]:
     """Return every `[n]` and link of `answer` in order, with what the tools of this run know of it."""
     text = _without_code(answer)
     found = [*_numbered(text, sources), *_linked(text, sources)]
-    return sorted(found, key=lambda citation: citation["start"])
+    return add_support(text, sorted(found, key=lambda citation: citation["start"]), sources)
 
 
 def _numbered(text: str, sources: Sequence[Source]) -> Iterator[Citation]:
@@ -137,4 +112,6 @@ def _citation(
         "source": number,
         "url": source["url"] if source else link,
         "status": "unverified" if source is None else "read" if source["read"] else "seen",
+        "support": None,
+        "missing": [],
     }
