@@ -87,7 +87,7 @@ def test_citations_in_one_place_share_what_they_support() -> None:
 
 
 def test_a_page_that_was_only_listed_is_known_by_its_lines_and_one_nobody_saw_not_at_all() -> None:
-    listed = {**source("p1", read=False), "title": "Rebuilt in 1932", "snippet": "It cost 4 crowns"}
+    listed: Source = {**source("p1", read=False), "title": "Rebuilt in 1932", "snippet": "It cost 4 crowns"}
 
     found = check_citations("Rebuilt in 1932 for 4 crowns [1]. For 5 crowns [1]. In 1934 [2].", [listed])
 
