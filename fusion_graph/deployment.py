@@ -2,19 +2,21 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
 from langchain_core.tools import BaseTool
 from langgraph.graph import StateGraph
 
-from fusion_graph import models
+from fusion_graph import demo, models
 from fusion_graph.calls import Ask, Asker, LoadModel, Price
 from fusion_graph.errors import SettingsError
 from fusion_graph.graph import build_graph
 from fusion_graph.panelist_graph import build_panelist_graph
 from fusion_graph.presets import resolve
-from fusion_graph.settings import FusionSettings
+from fusion_graph.settings import FusionSettings, is_demo
 from fusion_graph.state import FusionInput, FusionOutput, FusionState, Plan
 from fusion_graph.tools import PanelTools, make_panel_tools
 
@@ -34,14 +36,13 @@ def build_fusion_graph(
     return build_graph(**Parts.real(load_model=load_model, price=price, tools=tools, environ=environ).collaborators)
 
 
-@dataclass(frozen=True, slots=True)
 class Parts:
     """What the graph is made of, besides its own nodes."""
 
-    ask: Ask
-    panel_tools: PanelTools
-    own_tools: Sequence[BaseTool]
-    environ: Mapping[str, str]
+    def __init__(self, ask: Ask, own_tools: Sequence[BaseTool], environ: Mapping[str, str]) -> None:
+        self.ask = ask
+        self.own_tools = own_tools
+        self.environ = environ
 
     @classmethod
     def real(
@@ -53,11 +54,19 @@ class Parts:
         environ: Mapping[str, str] = os.environ,
     ) -> "Parts":
         """Return the real parts, with what is given in place of the default."""
-        check = models.check_model if load_model is None else None
-        asker = Asker(
-            load_model or models.load_model, price or models.price, check_model=check, provider_of=models.provider_of
-        )
-        return cls(asker, make_panel_tools(environ), tools, environ)
+        check = _check if load_model is None else None
+        asker = Asker(load_model or _load, price or _price, check_model=check, provider_of=models.provider_of)
+        return cls(asker, tools, environ)
+
+    @cached_property
+    def panel_tools(self) -> PanelTools:
+        """The tools that the environment configures, made when they are first needed: stored runs can be read without."""
+        return make_panel_tools(self.environ)
+
+    @cached_property
+    def demo_tools(self) -> PanelTools:
+        """The tools of the demo's seats."""
+        return demo.demo_tools(self.environ)
 
     @property
     def collaborators(self) -> dict[str, Any]:
@@ -66,10 +75,8 @@ class Parts:
 
     def offer_tools(self, plan: Plan) -> list[BaseTool]:
         """Return one seat's tools: those its plan names, under the run's domain rules, and the application's own."""
-        return [
-            *self._named(plan["tools"], plan["allowed_domains"], plan["excluded_domains"], plan["blocked_domains"]),
-            *self.own_tools,
-        ]
+        rules = (plan["allowed_domains"], plan["excluded_domains"], plan["blocked_domains"])
+        return [*self._named(plan["model"], plan["tools"], *rules), *self.own_tools]
 
     def settle(
         self, call: FusionSettings | Mapping[str, Any] | None, *, stored: Mapping[str, Any] | None
@@ -88,19 +95,34 @@ class Parts:
                 value=settings.min_answers,
                 hint="lower min_answers or add seats",
             )
-        for names in [settings.tools, *(seat.tools or [] for seat in settings.seats)]:
-            self._named(names, settings.allowed_domains, settings.excluded_domains, settings.blocked_domains)
+        for seat in settings.seats:
+            names = settings.tools if seat.tools is None else seat.tools
+            rules = (settings.allowed_domains, settings.excluded_domains, settings.blocked_domains)
+            self._named(seat.model, names, *rules)
         self.ask.check(_roster(settings))
         return settings
 
     def _named(
-        self, names: Sequence[str], allowed: Sequence[str], excluded: Sequence[str], blocked: Sequence[str]
+        self, model: str, names: Sequence[str], allowed: Sequence[str], excluded: Sequence[str], blocked: Sequence[str]
     ) -> list[BaseTool]:
         own = {tool.name for tool in self.own_tools}
         ours = [name for name in names if name not in own]
-        return list(
-            self.panel_tools.bind(ours, allowed_domains=allowed, excluded_domains=excluded, blocked_domains=blocked)
-        )
+        tools = self.demo_tools if is_demo(model) else self.panel_tools
+        return tools.bind(ours, allowed_domains=allowed, excluded_domains=excluded, blocked_domains=blocked)
+
+
+def _load(name: str, /, *, temperature: float | None, max_tokens: int | None, reasoning: str | None) -> BaseChatModel:
+    if is_demo(name):
+        return demo.load_demo_model(name)
+    return models.load_model(name, temperature=temperature, max_tokens=max_tokens, reasoning=reasoning)
+
+
+def _check(name: str) -> None:
+    demo.check_demo_model(name) if is_demo(name) else models.check_model(name)
+
+
+def _price(name: str, message: AIMessage) -> tuple[float | None, str | None]:
+    return (0.0, demo.DEMO) if is_demo(name) else models.price(name, message)
 
 
 def _roster(settings: FusionSettings) -> dict[str, str]:
@@ -117,6 +139,7 @@ def _roster(settings: FusionSettings) -> dict[str, str]:
 
 def _served(kind: str) -> Any:
     parts = Parts.real()
+    _ = parts.panel_tools, parts.demo_tools  # made now: a server's event loop must not wait for the disk
     if kind == "graph":
         return build_graph(**parts.collaborators).compile(name="fusion")
     return build_panelist_graph(ask=parts.ask, offer_tools=parts.offer_tools).compile(name="panelist")

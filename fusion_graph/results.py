@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 from fusion_graph.evidence import renumbered
 from fusion_graph.prompts import FUSION_TOOL_NAME
 from fusion_graph.schemas import Analysis, CallEntry, FailureReason, RunStatus, SeatResult, Source
+from fusion_graph.settings import is_demo
 
 
 def answered(results: Sequence[SeatResult]) -> list[SeatResult]:
@@ -149,12 +150,19 @@ def run_result(run_id: str, thread_id: str, values: Mapping[str, Any]) -> dict[s
         "citations": status["citations"],
         "usage": usage(values.get("calls") or [], run_id),
         "settings": values.get("settings"),
+        "demo": _has_demo(values.get("settings") or {}),
     }
     if status["judge_failure"]:
         told["judge_failure"] = status["judge_failure"]
     if status["failure_reason"]:
         told["failure_reason"] = status["failure_reason"]
     return told
+
+
+def _has_demo(settings: Mapping[str, Any]) -> bool:
+    """Return whether a model of the offline demo is on the roster."""
+    seats = [seat if isinstance(seat, str) else seat["model"] for seat in settings.get("panel") or []]
+    return any(is_demo(name or "") for name in (*seats, settings.get("judge"), settings.get("writer")))
 
 
 def _answer(messages: Sequence[BaseMessage]) -> tuple[str, list[ToolCall]]:

@@ -196,6 +196,11 @@ def _known_of_seat(seat: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in seat.items() if name in Seat.model_fields}
 
 
+def is_demo(model: str) -> bool:
+    """Return whether a model's name is one of the offline demo's: no surface may pass it off as a language model."""
+    return model.casefold().startswith("demo:")
+
+
 def home(kind: Literal["config", "data", "cache"], environ: Mapping[str, str] = os.environ) -> Path:
     """Return this package's folder for `kind`; FUSION_HOME moves all three to one place."""
     if moved := environ.get("FUSION_HOME", "").strip():

@@ -41,8 +41,8 @@ def parse_name(name: str) -> ModelName:
             f"{name!r} names no provider",
             hint=f"write e.g. 'openai:{name}', or 'openai/{name}' to go through OpenRouter",
         )
-    if found.provider == "demo":  # the preset is published, its models are not there yet
-        raise ModelLoadError(f"{name!r}: this version has no offline demo", hint="name real models, or another preset")
+    if found.provider == "demo":  # `fusion_graph.demo` has them; only the graph's own parts load those
+        raise ModelLoadError(f"{name!r} is the offline demo's", hint="name it in a panel, or use the preset 'demo'")
     if found.provider not in PROVIDERS:
         raise ModelLoadError(
             f"{name!r}: there is no provider {name.partition(':')[0]!r}", hint=did_you_mean(found.provider, PROVIDERS)

@@ -5,7 +5,7 @@ with a nonce that none of it contains. `FINGERPRINT` names this wording; a run r
 """
 
 from fusion_graph.prompts.conversation import render_conversation
-from fusion_graph.prompts.fences import defused, fenced, shared_out
+from fusion_graph.prompts.fences import defused, fenced, shared_out, unfenced
 from fusion_graph.prompts.judge import question_text, render_evidence_list, render_judge, render_repair
 from fusion_graph.prompts.messages import asked, render_system, system_text, with_text
 from fusion_graph.prompts.panelist import render_citations, render_last_call, render_panelist
@@ -41,5 +41,6 @@ __all__ = [
     "render_writer",
     "shared_out",
     "system_text",
+    "unfenced",
     "with_text",
 ]

@@ -20,6 +20,10 @@ _INVISIBLE = re.compile(
     "\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]"
 )
 
+_FENCE = re.compile(
+    r"^<<<(?P<title>[^\n]+) (?P<nonce>[0-9a-f]{10})\n(?P<body>.*?)\n(?P=nonce) (?P=title)>>>$", re.DOTALL | re.MULTILINE
+)
+
 
 def defused(text: str) -> str:
     """Return the text without invisible characters and with the special tokens of chat templates broken."""
@@ -37,6 +41,11 @@ def fenced(bodies: Mapping[str, str]) -> str:
     while nonce in everything:
         nonce = hashlib.sha256(nonce.encode()).hexdigest()[:10]
     return "\n\n".join(f"<<<{title} {nonce}\n{body}\n{nonce} {title}>>>" for title, body in clean.items())
+
+
+def unfenced(text: str) -> dict[str, str]:
+    """Return the bodies that `fenced` put into a text, by title: for what reads a prompt without a language model."""
+    return {found["title"]: found["body"] for found in _FENCE.finditer(text)}
 
 
 def shared_out(texts: Sequence[str], max_chars: int) -> list[str]:
