@@ -11,13 +11,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import aiosqlite
 from langchain_core.messages import AIMessage, messages_from_dict, messages_to_dict
 from typing_extensions import TypedDict
 
 from fusion_graph.errors import LeaseLostError, RunBusyError, RunNotFoundError
+from fusion_graph.estimate import CallSize
 from fusion_graph.schemas import CallEntry, Event, RunState
 
 T = TypeVar("T")
@@ -58,6 +59,34 @@ class RunRow(TypedDict):
     created_at: float
     updated_at: float
     seq: int
+
+
+Dimension: TypeAlias = Literal["day", "model", "role"]
+_ROLE, _SEAT, _MODEL, _INPUT, _OUTPUT, _COST, _STARTED = (
+    f"json_extract(entry, '$.{path}')"
+    for path in ("role", "seat", "model", "tokens.input", "tokens.output", "cost_usd", "started_at")
+)
+_DIMENSIONS: dict[Dimension, str] = {
+    "day": f"date({_STARTED}, 'unixepoch', 'localtime')",
+    "model": _MODEL,
+    "role": _ROLE,
+}
+
+
+class Spending(TypedDict, total=False):
+    """What the attempts of one group took. `cost_usd` is the sum of the known prices, None if none is known.
+
+    It is a lower bound where `unpriced` counts attempts. `day`, `model` and `role` are there as far as it is grouped by them.
+    """
+
+    day: str
+    model: str
+    role: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    unpriced: int
 
 
 class RunStore:
@@ -229,6 +258,29 @@ class RunStore:
         """Return all attempts of a run."""
         rows = await self._read("SELECT entry FROM fusion_attempts WHERE run_id = ? ORDER BY rowid", (run_id,))
         return [cast("CallEntry", json.loads(row["entry"])) for row in rows]
+
+    async def call_sizes(self, limit: int = 5000) -> list[CallSize]:
+        """Return the tokens of the newest attempts that have any."""
+        sql = (
+            f"SELECT run_id, {_ROLE} AS role, {_SEAT} AS seat, {_MODEL} AS model, {_INPUT} AS input, {_OUTPUT} AS output "  # noqa: S608  (own column names)
+            f"FROM fusion_attempts WHERE {_INPUT} > 0 ORDER BY rowid DESC LIMIT ?"
+        )
+        return [cast("CallSize", dict(row)) for row in await self._read(sql, (limit,))]
+
+    async def spending(self, by: Sequence[Dimension] = (), *, since: float = 0.0) -> list[Spending]:
+        """Return what all attempts since a moment took, one row a group; without groups, one row for all.
+
+        An attempt belongs to the run that paid for it, so that forks count nothing twice. Deleted runs are gone.
+        """
+        named = "".join(f"{_DIMENSIONS[name]} AS {name}, " for name in by)
+        sums = (
+            f"count(*) AS calls, coalesce(sum({_INPUT}), 0) AS input_tokens, coalesce(sum({_OUTPUT}), 0) AS output_tokens, "
+            f"sum({_COST}) AS cost_usd, coalesce(sum({_COST} IS NULL), 0) AS unpriced"
+        )
+        places = ", ".join(str(place) for place in range(1, len(by) + 1))
+        grouped = f" GROUP BY {places} ORDER BY {places}" if by else ""
+        sql = f"SELECT {named}{sums} FROM fusion_attempts WHERE {_STARTED} >= ?{grouped}"  # noqa: S608  (own column names)
+        return [cast("Spending", dict(row)) for row in await self._read(sql, (since,))]
 
     # SQL: the connection commits each statement by itself; what belongs together is a transaction. Reads are whole at
     # once: a statement left open would hold an old snapshot, and SQLite refuses to write from one.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fusion_graph.cli import completing
 from fusion_graph.errors import FusionError, MissingKeyError, ModelLoadError, SettingsError
 from fusion_graph.settings import home
 
@@ -35,7 +36,20 @@ Database = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 AsEvents = Annotated[bool, typer.Option("--events", help="Print every event as a line of JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it.")]
+RunId = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it.", autocompletion=completing.runs)
+]
+PresetName = Annotated[
+    str | None, typer.Option(help="Published roster to start from.", autocompletion=completing.presets)
+]
+PanelModels = Annotated[
+    list[str] | None,
+    typer.Option(help="Models of the panel, comma-separated or repeated.", autocompletion=completing.several_models),
+]
+JudgeModel = Annotated[str | None, typer.Option(help="Model that compares.", autocompletion=completing.models)]
+WriterModel = Annotated[
+    str | None, typer.Option(help="Model that writes; default: the judge.", autocompletion=completing.models)
+]
 
 
 def with_runs(db: Path | None, work: Callable[["Runs"], Coroutine[Any, Any, int]], *, as_json: bool) -> None:

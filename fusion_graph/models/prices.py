@@ -82,7 +82,7 @@ def _from_table(name: ModelName, usage: "Usage") -> Price:
     """Look a price up. A sum of 0 is no price: a `:free` model is free only if its provider says so."""
     from genai_prices import calc_price  # noqa: PLC0415  (heavy)
 
-    seller = _seller(name.provider)
+    seller = seller_of(name.provider)
     if seller is None:
         return UNKNOWN
     try:
@@ -93,7 +93,7 @@ def _from_table(name: ModelName, usage: "Usage") -> Price:
     return (float(found.total_price), _version() + updated) if found.total_price else UNKNOWN
 
 
-def _seller(provider: str) -> str | None:
+def seller_of(provider: str) -> str | None:
     """Return who sells a provider's models by the table's name: nobody, if they come from a custom server."""
     server = SERVERS.get(provider)
     return _SELLERS.get(provider) if server is None or server.is_official(os.environ) else None

@@ -1,0 +1,90 @@
+"""What this machine has: versions, folders, preset files, the database of runs."""
+
+import os
+import platform
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from fusion_graph import __version__
+from fusion_graph.checks.item import Item, fault, made
+from fusion_graph.errors import SettingsError
+from fusion_graph.presets import load_presets
+from fusion_graph.settings import home
+
+PACKAGES = ("langgraph", "langchain-core", "langchain-openai")
+_OTHERS = 0o077  # permissions of everybody but the owner
+
+
+def versions() -> list[Item]:
+    """Return Python and the packages everything rests on."""
+    found, missing = [f"fusion_graph {__version__}"], []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    items = [made("ok", "python", platform.python_version()), made("ok", "packages", ", ".join(found))]
+    lost = [made("fail", "packages", f"{name} is not installed", f"pip install {name}") for name in missing]
+    return items + lost
+
+
+def folders(environ: Mapping[str, str]) -> list[Item]:
+    """Return where this package keeps its files."""
+    places = {kind: home(kind, environ) for kind in ("config", "data", "cache")}
+    text = ", ".join(f"{kind} {path}" for kind, path in places.items())
+    if len(set(places.values())) == 1:
+        text = f"{places['data']} (FUSION_HOME)"
+    closed = sorted({str(path) for path in places.values() if not _is_writable(path)})
+    if closed:
+        remedy = f"make {', '.join(closed)} writable, or set FUSION_HOME to a folder that is"
+        return [made("warn", "folders", text, remedy)]
+    return [made("ok", "folders", text)]
+
+
+def presets(environ: Mapping[str, str]) -> list[Item]:
+    """Return where one's own presets are, and whether they can be read."""
+    path = home("config", environ) / "presets.toml"
+    try:
+        count = len(load_presets(environ))
+    except SettingsError as error:
+        return [fault("presets", error)]
+    own = f"with your own of {path}" if path.exists() else f"your own would be in {path}"
+    return [made("ok", "presets", f"{count} presets, {own}")]
+
+
+def database(db: Path | None, environ: Mapping[str, str]) -> list[Item]:
+    """Return the state of the file that holds the runs; it is neither created nor changed."""
+    path = db or home("data", environ) / "runs.db"
+    remedy = "name a file this user can write to with --db, or set FUSION_HOME"
+    if not _is_writable(path):
+        return [made("fail", "database", f"{path} cannot be written", remedy)]
+    if not path.exists():
+        return [made("ok", "database", f"{path} will be created by the first run")]
+    try:
+        runs, found = _count_runs(path), path.stat()
+    except (OSError, sqlite3.Error) as error:
+        return [made("fail", "database", f"{path}: {error}", remedy)]
+    told = f"{path}: {runs} {'run' if runs == 1 else 'runs'}, {found.st_size / 2**20:.1f} MiB"
+    if os.name == "posix" and found.st_mode & _OTHERS:
+        told = f"{told}, open to other users ({found.st_mode & 0o777:04o})"
+        return [made("warn", "database", told, f"chmod 600 {path}")]
+    return [made("ok", "database", told)]
+
+
+def _count_runs(path: Path) -> int:
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=1)) as connection:
+        named = "SELECT count(*) FROM sqlite_master WHERE name = 'fusion_runs'"
+        is_there = connection.execute(named).fetchone()[0]
+        return int(connection.execute("SELECT count(*) FROM fusion_runs").fetchone()[0]) if is_there else 0
+
+
+def _is_writable(path: Path) -> bool:
+    """Tell whether a file or folder can be written, or made in the nearest folder that is there."""
+    if path.exists():
+        return os.access(path, os.W_OK)
+    parent = next((folder for folder in path.absolute().parents if folder.exists()), None)
+    return parent is not None and parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)

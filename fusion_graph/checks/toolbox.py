@@ -1,0 +1,77 @@
+"""The panel's tools: search, fetch, and what bash will need."""
+
+import shutil
+import socket
+from collections.abc import Mapping
+
+from fusion_graph.checks.item import Item, Level, fault, in_thread, made
+from fusion_graph.errors import SettingsError
+from fusion_graph.settings import FusionSettings, is_demo
+from fusion_graph.tools.local_search import LocalSearch
+from fusion_graph.tools.network import parse_opened
+from fusion_graph.tools.panel import SEARCH_VARIABLE, choose_backend, make_panel_tools
+
+KNOWN_HOST = "example.com"  # reserved by IANA, always there
+
+
+async def search(settings: FusionSettings | None, environ: Mapping[str, str]) -> list[Item]:
+    """Return which search there is and why; of a folder, how many documents it holds."""
+    chosen = environ.get(SEARCH_VARIABLE, "").strip()
+    try:
+        backend = choose_backend(environ)
+    except SettingsError as error:
+        return [fault("search", error, level=_level(settings))]
+    if backend is None:
+        (note,) = make_panel_tools({SEARCH_VARIABLE: chosen}).notes
+        what, _, remedy = note.partition(". ")
+        return [made("warn" if _wants(settings, "web_search") else "info", "search", what, remedy)]
+    if isinstance(backend, LocalSearch):
+        return [await in_thread(lambda: _folder(backend))]
+    why = f"{SEARCH_VARIABLE}={chosen}" if chosen else f"{SEARCH_VARIABLE} is not set, and ddgs is installed"
+    return [made("ok", "search", f"ddgs, no key needed ({why}); not tried")]
+
+
+def _folder(backend: LocalSearch) -> Item:
+    found = backend.corpus.snapshot()
+    told = f"{len(found.documents)} documents in {backend.corpus.root}, {found.skipped} skipped"
+    if not found.documents:
+        return made("warn", "search", told, "put .md, .txt or .html files there, or name another folder")
+    remedy = "skipped are files above 5 MiB, and those that hold no text" if found.skipped else ""
+    return made("warn" if found.skipped else "ok", "search", f"{told} ({SEARCH_VARIABLE})", remedy)
+
+
+def _level(settings: FusionSettings | None) -> Level:
+    """Return how bad a broken variable is: seats of the demo have tools of their own, all others cannot be asked."""
+    is_needed = settings is None or not all(is_demo(seat.model) for seat in settings.seats)
+    return "fail" if is_needed else "warn"
+
+
+def _wants(settings: FusionSettings | None, tool: str) -> bool:
+    if settings is None:
+        return True
+    seats = [seat for seat in settings.seats if not is_demo(seat.model)]
+    return any(tool in (settings.tools if seat.tools is None else seat.tools) for seat in seats)
+
+
+async def fetch(settings: FusionSettings | None, environ: Mapping[str, str], *, offline: bool) -> list[Item]:
+    """Return what web_fetch may open, and whether names of hosts can be looked up."""
+    try:
+        opened = sorted(f"{host}:{port}" for host, port in parse_opened(environ))
+    except SettingsError as error:
+        return [fault("fetch", error, level=_level(settings))]
+    told = "public pages" + (f", and {', '.join(opened)} (FUSION_FETCH_ALLOW)" if opened else "")
+    if offline:
+        return [made("info", "fetch", f"{told}; not tried: --offline")]
+    try:
+        await in_thread(lambda: socket.getaddrinfo(KNOWN_HOST, 443, type=socket.SOCK_STREAM))
+    except OSError as error:
+        remedy = "check network and DNS; without them web_fetch reads local documents only"
+        return [made("warn", "fetch", f"{told}; but {KNOWN_HOST} is not found: {error}", remedy)]
+    return [made("ok", "fetch", f"{told}; names of hosts are found")]
+
+
+def sandbox() -> list[Item]:
+    """Return whether there is what the bash tool will run in."""
+    path = shutil.which("bwrap")
+    what = f"bubblewrap is there ({path})" if path else "bubblewrap (bwrap) is not installed"
+    return [made("info", "sandbox", f"{what}; the bash tool is not in this version yet")]
