@@ -1,4 +1,4 @@
-"""The composition root: real models, prices and tools put into the graph. `graph` is what a LangGraph server serves."""
+"""The composition root: real models, prices and tools put into the graph."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,6 @@ from fusion_graph import demo, models
 from fusion_graph.calls import Ask, Asker, LoadModel, Price
 from fusion_graph.errors import SettingsError
 from fusion_graph.graph import build_graph
-from fusion_graph.panelist_graph import build_panelist_graph
 from fusion_graph.presets import resolve
 from fusion_graph.settings import FusionSettings, is_demo
 from fusion_graph.state import FusionInput, FusionOutput, FusionState, Plan
@@ -135,18 +134,3 @@ def _roster(settings: FusionSettings) -> dict[str, str]:
     for role, model in reversed(roles):
         found[model] = f"{found[model]}, {role}" if model in found else role
     return found
-
-
-def _served(kind: str) -> Any:
-    parts = Parts.real()
-    _ = parts.panel_tools, parts.demo_tools  # made now: a server's event loop must not wait for the disk
-    if kind == "graph":
-        return build_graph(**parts.collaborators).compile(name="fusion")
-    return build_panelist_graph(ask=parts.ask, offer_tools=parts.offer_tools).compile(name="panelist")
-
-
-def __getattr__(name: str) -> Any:
-    """Compile `graph` and `panelist` when a LangGraph server asks for them; importing this module starts nothing."""
-    if name in {"graph", "panelist"}:
-        return _served(name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

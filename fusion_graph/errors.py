@@ -18,8 +18,11 @@ import re
 from collections.abc import Iterable
 
 
-class FusionError(Exception):
-    """Base of every error this package raises on purpose. `hint` says what to do about it."""
+class FusionError(RuntimeError):
+    """Base of every error this package raises on purpose. `hint` says what to do about it.
+
+    It is a RuntimeError because LangGraph servers show their clients the words of built-in errors only.
+    """
 
     hint: str | None = None
 

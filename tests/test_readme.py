@@ -4,6 +4,8 @@ import contextlib
 import io
 import os
 import re
+import shlex
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +76,7 @@ def test_every_flag_and_subcommand_in_readme_exists() -> None:
     commands = re.findall(r"^uv run fusion (.*)$", text, re.MULTILINE)
 
     for command in commands:
-        words = command.split("#")[0].split()
-        path = [word for word in words[:2] if word in {"ask", "runs", "list", "show", "resume", "fork", "delete"}]
+        path = list(takewhile(re.compile("[a-z]+$").match, shlex.split(command, comments=True)))
         helped = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "200"})
         assert helped.exit_code == 0, command
         flags = re.findall(r"--[a-z-]+", command)
