@@ -1,7 +1,7 @@
 """The `fusion` command in processes forked from one that has imported it: real processes, without an import each.
 
 `Forked` starts the parent once; `spawn` gives a process its arguments, its environment and files for stdin, stdout and
-stderr, and `wait` its exit code (negative: the signal that killed it).
+stderr (one that is a terminal becomes the process's own), and `wait` its exit code (negative: the signal that killed it).
 """
 
 import json
@@ -45,6 +45,8 @@ class Forked:
 
 
 def _child(command: Mapping[str, Any]) -> None:
+    if any(name.startswith(("/dev/pts/", "/dev/tty")) for name in command["files"]):
+        os.setsid()  # the terminal is then its own: Ctrl-C reaches it, and nobody else
     for number, (name, flags) in enumerate(
         zip(command["files"], (os.O_RDONLY, os.O_WRONLY | os.O_CREAT, os.O_WRONLY | os.O_CREAT), strict=True)
     ):

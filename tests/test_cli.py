@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -115,10 +116,44 @@ def test_ask_prints_the_answer_on_stdout_and_everything_else_on_stderr(cli: Cli)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("The final answer, in the words of four")
     assert "## Sources\n1. " in done.stdout
-    assert "seat 1 web_search: " in done.stderr
-    assert "seat 2 openai:two answered" in done.stderr
-    assert "answered · 2 of 2 seats · " in done.stderr
+    assert re.match(
+        r"0:00 run \w{8} started: own panel, 2 seats, judge openai:three, writer openai:four\n", done.stderr
+    )
+    assert "seat 1 search: " in done.stderr
+    assert re.search(r"\d:\d\d seat 2 openai:two answered: [\d,]+ tok, 3 sources, cost unknown\n", done.stderr)
+    assert re.search(r"\nwriter  openai:four +[\d,]+ +[\d,]+ +\d+\.\d s +unknown\n", done.stderr)
+    assert re.search(
+        r"\nanswered · \d:\d\d · 2 of 2 seats · cost unknown · 3 sources, 1 read · fusion runs", done.stderr
+    )
+
+
+def test_where_nobody_watches_nothing_steers_a_terminal_whatever_the_environment_says(cli: Cli) -> None:
+    done = cli("ask", QUESTION, *ROSTER, FORCE_COLOR="1", CLICOLOR_FORCE="1", TTY_COMPATIBLE="1", TERM="xterm-256color")
+
+    assert done.returncode == 0
     assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_quiet_leaves_the_answer_and_what_is_wrong_with_it(cli: Cli, server: ModelServer) -> None:
+    server.settings.behaviour = by_model({"two": fails(404), "*": everyone})
+
+    done = cli("ask", QUESTION, *ROSTER, "--quiet")
+
+    first, second = done.stderr.splitlines()
+    assert done.stdout.startswith("The final answer, in the words of four")
+    assert first.startswith("warning: degraded answer: seat 2 (openai:two) failed: ")
+    assert re.fullmatch(r"hint: ask the failed seats again: fusion runs fork \w{8} --retry-failed", second)
+
+
+def test_a_past_run_is_shown_as_it_was_when_it_ended(cli: Cli) -> None:
+    asked = cli("ask", QUESTION, *ROSTER)
+
+    shown = cli("runs", "show", asked.stderr[9:17])
+
+    assert shown.returncode == 0
+    assert shown.stdout == asked.stdout
+    table = shown.stderr[shown.stderr.index("CALL") : shown.stderr.index("\nanswered")]
+    assert table in asked.stderr
 
 
 def test_json_prints_one_object_with_everything_about_the_run(cli: Cli, server: ModelServer) -> None:
@@ -165,8 +200,8 @@ def test_a_degraded_answer_exits_with_0_and_with_5_under_strict(cli: Cli, server
     strict = cli("ask", QUESTION, *ROSTER, "--strict")
 
     assert (plain.returncode, strict.returncode) == (0, 5)
-    assert "warning: degraded: seat 2 (openai:two) failed: " in plain.stderr
-    assert "degraded answer · 1 of 2 seats" in plain.stderr
+    assert "warning: degraded answer: seat 2 (openai:two) failed: " in plain.stderr
+    assert re.search(r"\ndegraded answer · \d:\d\d · 1 of 2 seats", plain.stderr)
 
 
 def test_a_panel_that_fails_whole_exits_with_1_and_prints_its_object_all_the_same(
@@ -393,12 +428,24 @@ def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(cli: Cli, server: ModelServe
     done = running.wait()
 
     assert (done.returncode, done.stdout) == (130, "")
-    assert "hint: go on with: fusion runs resume " in done.stderr
-    assert [run["status"] for run in cli.json("runs", "list")] == ["cancelled"]
+    assert re.search(r"\nstopped at 0:0\d; 1 of 2 answers saved, cost unknown\nhint: go on with: fusion", done.stderr)
+    assert [(run["status"], run["seats"]) for run in cli.json("runs", "list")] == [("cancelled", "1/2")]
     server.settings.behaviour = everyone
     result = cli.json("runs", "resume", cli.json("runs", "list")[0]["run_id"])
     assert result["status"] == "ok"
     assert len(server.requests_of("one")) == 3
+
+
+def test_ctrl_c_of_a_quiet_run_says_what_is_saved_too(cli: Cli, server: ModelServer) -> None:
+    server.settings.behaviour = by_model({"three": says("late", delay=30.0), "*": everyone})
+    running = cli.start("ask", QUESTION, *ROSTER, "--json")
+    wait_until(lambda: bool(server.requests_of("three")))
+
+    running.send_signal(signal.SIGINT)
+    done = running.wait()
+
+    assert (done.returncode, done.stdout) == (130, "")
+    assert "; 2 of 2 answers saved, " in done.stderr
 
 
 def test_a_killed_run_is_listed_as_stopped_and_can_be_resumed(cli: Cli, server: ModelServer) -> None:

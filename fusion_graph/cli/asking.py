@@ -1,23 +1,20 @@
-"""`fusion ask`: ask, and show a run as it goes."""
+"""`fusion ask`: the question and its settings."""
 
-import asyncio
-import json
 import os
 import select
-import signal
 import stat
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fusion_graph import terminal
-from fusion_graph.cli.app import CODES, AsEvents, AsJson, Database, Quiet, app, listed, print_result, tell, with_runs
+from fusion_graph.cli.app import CODES, AsEvents, AsJson, Database, Quiet, app, listed, tell, with_runs
+from fusion_graph.cli.showing import follow
 
 if TYPE_CHECKING:
-    from fusion_graph.events import LiveRun
     from fusion_graph.runs import Runs
 
+__all__ = ["ask", "follow"]
 STDIN_PATIENCE_SECONDS = 3.0
 
 
@@ -65,7 +62,7 @@ def ask(
 
     async def work(runs: "Runs") -> int:
         live = await runs.start([text], settings, thread_id=thread)
-        return await follow(live, as_json=as_json, as_events=events, strict=strict, quiet=quiet)
+        return await follow(live, as_json=as_json, as_events=events, strict=strict, quiet=quiet, runs=runs)
 
     with_runs(db, work, as_json=as_json)
 
@@ -89,56 +86,3 @@ def _piped() -> str:
     if not select.select([sys.stdin], [], [], STDIN_PATIENCE_SECONDS)[0]:
         tell("reading stdin until it is closed; redirect it from /dev/null if it has nothing to add")
     return sys.stdin.read().strip()
-
-
-async def follow(live: "LiveRun", *, as_json: bool, as_events: bool, strict: bool, quiet: bool) -> int:
-    """Show a run as it goes and print what it comes to; return the exit code."""
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _stop, live, stopped)
-    try:
-        await _show_progress(live, as_events=as_events, quiet=quiet or as_json)
-        result = await live.result()
-    except asyncio.CancelledError:
-        if not stopped.is_set():
-            raise
-        tell(f"stopped; what is done and paid is kept\nhint: go on with: fusion runs resume {live.run_id[:8]}")
-        return 130
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-    if as_json:
-        print_result(json.dumps(result, ensure_ascii=False))
-    elif not as_events:
-        print_result(terminal.answer_text(result))
-        tell(*terminal.closing_lines(result))
-    return _exit_code(result, strict=strict)
-
-
-def _stop(live: "LiveRun", stopped: asyncio.Event) -> None:
-    """Stop at the last checkpoint; a second signal leaves at once (the run can be resumed all the same)."""
-    if stopped.is_set():
-        os._exit(130)
-    stopped.set()
-    live.cancel_soon()
-
-
-async def _show_progress(live: "LiveRun", *, as_events: bool, quiet: bool) -> None:
-    if quiet and not as_events:
-        return
-    progress = terminal.Progress()
-    async for event in live.events():
-        if as_events:
-            print_result(json.dumps(event, ensure_ascii=False, default=str))
-        elif line := progress.line(event):
-            tell(line)
-
-
-def _exit_code(result: dict[str, Any], *, strict: bool) -> int:
-    if result["status"] == "interrupted":
-        return 3
-    if result["status"] == "error":
-        outcomes = {call["outcome"] for call in result["usage"]["calls"]}
-        return 4 if outcomes == {"unauthorized"} else 1
-    return 5 if strict and result["status"] == "degraded" else 0

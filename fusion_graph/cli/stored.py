@@ -1,6 +1,7 @@
 """`fusion runs ...`: what was asked before."""
 
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,10 +17,9 @@ from fusion_graph.cli.app import (
     listed,
     print_result,
     runs_app,
-    tell,
     with_runs,
 )
-from fusion_graph.cli.asking import follow
+from fusion_graph.cli.showing import follow, introduce, show_result
 
 if TYPE_CHECKING:
     from fusion_graph.runs import Runs
@@ -34,8 +34,9 @@ def list_runs(
     """List runs, newest first."""
 
     async def work(runs: "Runs") -> int:
-        rows = [_summary(row) for row in await runs.list(limit=limit)]
-        print_result(json.dumps(rows, ensure_ascii=False) if as_json else terminal.runs_table(rows))
+        rows = [_summary(row, await _so_far(row, runs)) for row in await runs.list(limit=limit)]
+        table = terminal.runs_table(rows, terminal.width_of(sys.stdout))
+        print_result(json.dumps(rows, ensure_ascii=False) if as_json else table)
         return 0
 
     with_runs(db, work, as_json=as_json)
@@ -47,9 +48,10 @@ def show_run(run: RunId, db: Database = None, as_json: AsJson = False) -> None:
 
     async def work(runs: "Runs") -> int:
         result = await runs.show(run)
-        print_result(json.dumps(result, ensure_ascii=False) if as_json else terminal.answer_text(result))
-        if not as_json:
-            tell(*terminal.closing_lines(result))
+        if as_json:
+            print_result(json.dumps(result, ensure_ascii=False))
+        else:
+            show_result(result)
         return 0
 
     with_runs(db, work, as_json=as_json)
@@ -67,7 +69,7 @@ def resume_run(
 
     async def work(runs: "Runs") -> int:
         live = await runs.resume(run)
-        return await follow(live, as_json=as_json, as_events=events, strict=False, quiet=quiet)
+        return await follow(live, as_json=as_json, as_events=events, strict=False, quiet=quiet, runs=runs)
 
     with_runs(db, work, as_json=as_json)
 
@@ -92,7 +94,7 @@ def fork_run(
         live = await runs.fork(
             run, judge=judge, writer=writer, add_seats=listed(add_seat) or [], retry_failed=retry_failed
         )
-        return await follow(live, as_json=as_json, as_events=events, strict=False, quiet=quiet)
+        return await follow(live, as_json=as_json, as_events=events, strict=False, quiet=quiet, runs=runs)
 
     with_runs(db, work, as_json=as_json)
 
@@ -121,17 +123,25 @@ def delete_run(
     with_runs(db, work, as_json=as_json)
 
 
-def _summary(row: Any) -> dict[str, Any]:
-    result = row["result"] or {}
-    total = (result.get("usage") or {}).get("total") or {}
-    seats = len((result.get("settings") or {}).get("panel") or [])
-    cost = terminal.money(total.get("cost_usd"), lower_bound=total.get("cost_is_lower_bound", True))
+async def _so_far(row: Any, runs: "Runs") -> terminal.RunView:
+    """Return the view of a run, whatever became of it."""
+    view = terminal.RunView(row["run_id"])
+    if row["result"] is None:
+        await introduce(view, runs)
+    else:
+        view.introduce(row["result"])
+    return view
+
+
+def _summary(row: Any, view: terminal.RunView) -> dict[str, Any]:
     kept = {
         name: row[name]
         for name in ("run_id", "thread_id", "parent_id", "status", "question", "created_at", "updated_at")
     }
+    spent = terminal.cost_of(view.calls.values())
     return kept | {
-        "seats": f"{len(result.get('responses') or [])}/{seats}" if seats else "-",
-        "cost": cost,
-        "cost_usd": total.get("cost_usd"),
+        "seats": f"{view.answered}/{len(view.seats)}" if view.seats else "-",
+        "cost": spent.said,
+        "cost_usd": spent.usd,
+        "cost_is_lower_bound": spent.is_lower_bound,
     }

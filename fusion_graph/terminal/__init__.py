@@ -1,0 +1,31 @@
+"""What the command line shows: results on stdout, everything else on stderr.
+
+What draws (`live`, `page`) is not imported here: it takes a tenth of a second that most commands do not need.
+"""
+
+from fusion_graph.terminal.answer import answer_text, closing_lines, opening_lines
+from fusion_graph.terminal.costs import cost_of
+from fusion_graph.terminal.following import note
+from fusion_graph.terminal.progress import Progress
+from fusion_graph.terminal.run_view import RunView
+from fusion_graph.terminal.streams import is_live, is_page, width_of
+from fusion_graph.terminal.tables import cost_table, runs_table
+from fusion_graph.terminal.words import clean, clock, money
+
+__all__ = [
+    "Progress",
+    "RunView",
+    "answer_text",
+    "clean",
+    "clock",
+    "closing_lines",
+    "cost_of",
+    "cost_table",
+    "is_live",
+    "is_page",
+    "money",
+    "note",
+    "opening_lines",
+    "runs_table",
+    "width_of",
+]

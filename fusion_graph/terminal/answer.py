@@ -1,0 +1,119 @@
+"""The result of a run in words: what stands before, in and after the answer. Disagreements come before the sources."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fusion_graph.terminal.costs import cost_of, own
+from fusion_graph.terminal.words import DEMO, clean, clock, counted, in_line, joined, wrapped
+
+READ = {"read": "read", "seen": "only found, not read"}
+_RESUMABLE = frozenset({"cancelled", "stopped", "failed", "interrupted"})
+_ENDS = {
+    "ok": "answered",
+    "degraded": "degraded answer",
+    "error": "no panel answer",
+    "interrupted": "paused: waits for approval",
+}
+
+
+def answer_text(result: Mapping[str, Any]) -> str:
+    """Return the answer as Markdown with what a reader needs beside it: disagreements first, then the sources."""
+    parts = [result["answer"], *_disagreements(result), *_sources(result)]
+    return clean("\n\n".join(part for part in parts if part))
+
+
+def _disagreements(result: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for topic, stances in disagreements(result):
+        lines += [f"- {topic}", *(f"  - {stance}" for stance in stances)]
+    return ["\n".join(["## Disagreements", *lines])] if lines else []
+
+
+def _sources(result: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"{source['number']}. {in_line(source['title'] or source['url'])} <{in_line(source['url'])}>"
+        f" ({READ[source['status']]})"
+        for source in result["sources"]
+    ]
+    doubts = doubts_of(result)
+    lines += ["", *(f"- {doubt}" for doubt in doubts)] if doubts else []
+    return ["\n".join(["## Sources", *lines])] if lines else []
+
+
+def disagreements(result: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Return each subject the panel disagrees on, with who says what."""
+    clashes = (result["analysis"] or {}).get("contradictions") or []
+    names = _names(result["responses"])
+    return [
+        (in_line(clash["topic"]), [in_line(f"{names(s['model'])}: {s['stance']}") for s in clash["stances"]])
+        for clash in clashes
+    ]
+
+
+def _names(responses: Sequence[Mapping[str, Any]]) -> Any:
+    """Return how a stance's model is called: with its seat's number, unless the model sits twice."""
+    seats: dict[str, list[int]] = {}
+    for response in responses:
+        seats.setdefault(response["model"], []).append(response["seat"])
+    return lambda model: f"{seats[model][0]} {model}" if len(seats.get(model, [])) == 1 else model
+
+
+def doubts_of(result: Mapping[str, Any]) -> list[str]:
+    """Return what of the answer's citations does not hold: pages nobody saw, words that are not on the page."""
+    unknown = dict.fromkeys(in_line(c["text"]) for c in result["citations"] if c["status"] == "unverified")
+    lines = [f"Not verified: no tool of this run saw {', '.join(unknown)}"] if unknown else []
+    missing: dict[str, dict[str, None]] = {}  # words -> where they are not, in order
+    for citation in result["citations"]:
+        if citation.get("support") == "not_found":
+            place = in_line(citation["text"]) if citation["source"] is None else f"[{citation['source']}]"
+            for words in citation.get("missing") or []:
+                missing.setdefault(_quoted(words), {})[place] = None
+    return [*lines, *(f"Not found in {', '.join(places)}: {words}" for words, places in missing.items())]
+
+
+def _quoted(words: object) -> str:
+    return f'"{in_line(words).strip(chr(34))}"'
+
+
+def opening_lines(result: Mapping[str, Any], *, width: int | None = None) -> list[str]:
+    """Return what stderr says before the answer: how it came short, and what can be done about it."""
+    return [line for text in _warnings(result) for line in wrapped(text, width)]
+
+
+def _warnings(result: Mapping[str, Any]) -> list[str]:
+    status, run = result["status"], result["run_id"][:8]
+    label = {"error": "error", "degraded": "warning: degraded answer", "interrupted": "paused"}.get(
+        status, f"warning: {status}"
+    )
+    lines = [f"{label}: {in_line(reason)}" for reason in result["reasons"]]
+    if status in _RESUMABLE:
+        lines.append(f"hint: go on with: fusion runs resume {run}")
+    elif status in {"degraded", "error"} and result["failed_models"]:
+        lines.append(f"hint: ask the failed seats again: fusion runs fork {run} --retry-failed")
+    return lines
+
+
+def closing_lines(result: Mapping[str, Any], seconds: float | None = None, *, width: int | None = None) -> list[str]:
+    """Return the figures that end a run: status, time, seats, cost, sources, and how to see it again."""
+    return [*([DEMO] if result.get("demo") else []), *joined(_figures(result, seconds), width)]
+
+
+def _figures(result: Mapping[str, Any], seconds: float | None) -> list[str]:
+    seats = len((result["settings"] or {}).get("panel") or [])
+    read = sum(source["status"] == "read" for source in result["sources"])
+    return [
+        _ENDS.get(result["status"], result["status"]),
+        *([] if seconds is None else [clock(seconds)]),
+        *([f"{len(result['responses'])} of {seats} seats"] if result["fused"] else []),
+        _paid(result),
+        f"{counted(len(result['sources']), 'source')}, {read} read",
+        f"fusion runs show {result['run_id'][:8]}",
+    ]
+
+
+def _paid(result: Mapping[str, Any]) -> str:
+    """Return what this run cost; of a fork, also what its answer cost with the calls it did not pay again."""
+    calls = result["usage"]["calls"]
+    paid = own(calls, result["run_id"])
+    inherited = f" (in all {cost_of(calls).said})" if len(paid) < len(calls) else ""
+    return cost_of(paid).said + inherited
