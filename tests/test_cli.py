@@ -117,7 +117,8 @@ def test_ask_prints_the_answer_on_stdout_and_everything_else_on_stderr(cli: Cli)
     assert done.stdout.startswith("The final answer, in the words of four")
     assert "## Sources\n1. " in done.stdout
     assert re.match(
-        r"0:00 run \w{8} started: own panel, 2 seats, judge openai:three, writer openai:four\n", done.stderr
+        r"0:00 run \w{8} started: own panel: 2 seats, judge openai:three, writer openai:four · cost unknown\n",
+        done.stderr,
     )
     assert "seat 1 search: " in done.stderr
     assert re.search(r"\d:\d\d seat 2 openai:two answered: [\d,]+ tok, 3 sources, cost unknown\n", done.stderr)

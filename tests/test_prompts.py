@@ -838,7 +838,9 @@ def test_decide_offers_the_panel_after_the_caller_s_own_instructions() -> None:
     assert str(rendered[0].text).endswith(wording.DECIDE)
 
 
-@given(st.dictionaries(st.sampled_from(["answer A", "answer B", "sources", "note 1"]), st.text(max_size=80), min_size=1))
+@given(
+    st.dictionaries(st.sampled_from(["answer A", "answer B", "sources", "note 1"]), st.text(max_size=80), min_size=1)
+)
 def test_what_was_fenced_is_found_again_by_its_title(bodies: dict[str, str]) -> None:
     text = f"Before.\n\n{prompts.fenced(bodies)}\n\nAfter."
 

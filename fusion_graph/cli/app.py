@@ -36,9 +36,9 @@ Database = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 AsEvents = Annotated[bool, typer.Option("--events", help="Print every event as a line of JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
-RunId = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it.", autocompletion=completing.runs)
-]
+_RUN = typer.Argument(metavar="RUN", help="A run's id, or the beginning of it.", autocompletion=completing.runs)
+RunId = Annotated[str, _RUN]
+OptionalRunId = Annotated[str | None, _RUN]
 PresetName = Annotated[
     str | None, typer.Option(help="Published roster to start from.", autocompletion=completing.presets)
 ]
@@ -49,6 +49,16 @@ PanelModels = Annotated[
 JudgeModel = Annotated[str | None, typer.Option(help="Model that compares.", autocompletion=completing.models)]
 WriterModel = Annotated[
     str | None, typer.Option(help="Model that writes; default: the judge.", autocompletion=completing.models)
+]
+
+
+ForkedJudge = Annotated[
+    str, typer.Option(help="Compare again with this model, and write again.", autocompletion=completing.models)
+]
+ForkedWriter = Annotated[str, typer.Option(help="Write again with this model.", autocompletion=completing.models)]
+AddedSeats = Annotated[
+    list[str] | None,
+    typer.Option(help="Ask one more model; then compare and write again.", autocompletion=completing.several_models),
 ]
 
 
@@ -110,4 +120,4 @@ def tell(*lines: str) -> None:
 
 def main() -> None:
     """Run the command line."""
-    app()
+    app(prog_name="fusion")

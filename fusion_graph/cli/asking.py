@@ -8,13 +8,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fusion_graph.cli.app import CODES, AsEvents, AsJson, Database, Quiet, app, listed, tell, with_runs
+from fusion_graph.cli.app import (
+    CODES,
+    AsEvents,
+    AsJson,
+    Database,
+    JudgeModel,
+    PanelModels,
+    PresetName,
+    Quiet,
+    WriterModel,
+    app,
+    listed,
+    tell,
+    with_runs,
+)
 from fusion_graph.cli.showing import follow
 
 if TYPE_CHECKING:
     from fusion_graph.runs import Runs
 
-__all__ = ["ask", "follow"]
 STDIN_PATIENCE_SECONDS = 3.0
 
 
@@ -23,10 +36,10 @@ def ask(
     question: Annotated[
         str, typer.Argument(help="The question; - reads it from stdin. Piped text is added to a question as context.")
     ],
-    preset: Annotated[str | None, typer.Option(help="Published roster to start from.")] = None,
-    panel: Annotated[list[str] | None, typer.Option(help="Models of the panel, comma-separated or repeated.")] = None,
-    judge: Annotated[str | None, typer.Option(help="Model that compares.")] = None,
-    writer: Annotated[str | None, typer.Option(help="Model that writes; default: the judge.")] = None,
+    preset: PresetName = None,
+    panel: PanelModels = None,
+    judge: JudgeModel = None,
+    writer: WriterModel = None,
     mode: Annotated[str | None, typer.Option(help="always, auto or never ask the panel.")] = None,
     tools: Annotated[list[str] | None, typer.Option(help="Tools of the panel, comma-separated; none for none.")] = None,
     exclude: Annotated[

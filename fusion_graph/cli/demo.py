@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fusion_graph.cli.app import CODES, AsEvents, AsJson, Database, Quiet, app, tell, with_runs
-from fusion_graph.cli.asking import follow
+from fusion_graph.cli.showing import follow
 
 if TYPE_CHECKING:
     from fusion_graph.runs import Runs
@@ -41,7 +41,7 @@ def demo(
 
     async def work(runs: "Runs") -> int:
         live = await runs.start([question], settings)
-        code = await follow(live, as_json=as_json, as_events=events, strict=False, quiet=quiet)
+        code = await follow(live, as_json=as_json, as_events=events, strict=False, quiet=quiet, runs=runs)
         if corpus and code not in {0, 2}:
             tell(f"hint: its corpus is not stored: set {CORPUS_VARIABLE}={corpus.resolve()} when you resume it")
         return code

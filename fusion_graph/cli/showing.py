@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fusion_graph.runs import Runs
     from fusion_graph.schemas import Event
 
+FIRST_EVENT = 1
 SETTLING_SECONDS = 0.02  # between looks for what the run's first step stores, which takes about as long
 
 
@@ -146,9 +147,22 @@ async def introduce(view: terminal.RunView, runs: "Runs", *, before: int | None 
         await asyncio.sleep(SETTLING_SECONDS)
         result = await runs.show(view.run_id)
     view.introduce(result)
+    is_new = before == FIRST_EVENT and not (result["responses"] or result["failed_models"])
+    if is_new and result["settings"] and not view.is_demo:
+        view.estimate = await _estimated(runs, result["settings"])
     for event in await runs.store.events(view.run_id):
         if before is None or event["seq"] < before:
             terminal.note(view, event)
+
+
+async def _estimated(runs: "Runs", settings: dict[str, Any]) -> str:
+    """Return in a few words what such a run costs."""
+    from fusion_graph.estimate import estimate_run, render_estimate
+    from fusion_graph.models.listing import make_estimate_price
+    from fusion_graph.settings import load_settings
+
+    price = await asyncio.to_thread(make_estimate_price)
+    return render_estimate(estimate_run(load_settings(settings), await runs.store.call_sizes(), price))
 
 
 async def _stopped(view: terminal.RunView, runs: "Runs | None") -> list[str]:

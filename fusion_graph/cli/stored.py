@@ -9,9 +9,13 @@ import typer
 from fusion_graph import terminal
 from fusion_graph.cli.app import (
     CODES,
+    AddedSeats,
     AsEvents,
     AsJson,
     Database,
+    ForkedJudge,
+    ForkedWriter,
+    OptionalRunId,
     Quiet,
     RunId,
     listed,
@@ -77,11 +81,9 @@ def resume_run(
 @runs_app.command("fork", epilog=CODES)
 def fork_run(
     run: RunId,
-    judge: Annotated[str, typer.Option(help="Compare again with this model, and write again.")] = "",
-    writer: Annotated[str, typer.Option(help="Write again with this model.")] = "",
-    add_seat: Annotated[
-        list[str] | None, typer.Option(help="Ask one more model; then compare and write again.")
-    ] = None,
+    judge: ForkedJudge = "",
+    writer: ForkedWriter = "",
+    add_seat: AddedSeats = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask the failed seats again.")] = False,
     db: Database = None,
     as_json: AsJson = False,
@@ -101,7 +103,7 @@ def fork_run(
 
 @runs_app.command("delete")
 def delete_run(
-    run: Annotated[str | None, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it.")] = None,
+    run: OptionalRunId = None,
     older_than: Annotated[float | None, typer.Option(help="Delete all runs untouched for so many days.", min=0)] = None,
     db: Database = None,
     as_json: AsJson = False,

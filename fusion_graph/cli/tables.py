@@ -8,10 +8,9 @@ from fusion_graph.checks import Item
 from fusion_graph.estimate import Estimate, PartEstimate, render_cost, render_estimate
 from fusion_graph.models.server_lists import ListedModel
 from fusion_graph.store import Dimension, Spending
-from fusion_graph.terminal import clean, money
+from fusion_graph.terminal import aligned, clean, money
 
 NAME_WIDTH = 42  # a longer name shifts its own row only: what is cut cannot be copied
-_GAP = "  "
 _ENDS: tuple[Literal["low", "high"], ...] = ("low", "high")
 _SIDES: tuple[Literal["input_tokens", "output_tokens"], ...] = ("input_tokens", "output_tokens")
 
@@ -19,16 +18,7 @@ _SIDES: tuple[Literal["input_tokens", "output_tokens"], ...] = ("input_tokens", 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]], *, figures: Collection[int] = ()) -> str:
     """Return rows under a header; the columns numbered in `figures` are aligned to the right."""
     cells = [tuple(map(clean, row)) for row in (header, *rows)]
-    widths = [min(max(map(len, column)), NAME_WIDTH) for column in zip(*cells, strict=True)]
-    return "\n".join(_line(row, widths, figures) for row in cells)
-
-
-def _line(row: Sequence[str], widths: Sequence[int], figures: Collection[int]) -> str:
-    padded = (
-        text.rjust(width) if place in figures else text.ljust(width)
-        for place, (text, width) in enumerate(zip(row, widths, strict=True))
-    )
-    return _GAP.join(padded).rstrip()
+    return "\n".join(aligned(cells, right=frozenset(figures), widest=NAME_WIDTH))
 
 
 def models_table(models: Sequence[ListedModel]) -> str:

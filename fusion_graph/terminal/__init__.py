@@ -9,12 +9,13 @@ from fusion_graph.terminal.following import note
 from fusion_graph.terminal.progress import Progress
 from fusion_graph.terminal.run_view import RunView
 from fusion_graph.terminal.streams import is_live, is_page, width_of
-from fusion_graph.terminal.tables import cost_table, runs_table
+from fusion_graph.terminal.tables import aligned, cost_table, runs_table
 from fusion_graph.terminal.words import clean, clock, money
 
 __all__ = [
     "Progress",
     "RunView",
+    "aligned",
     "answer_text",
     "clean",
     "clock",

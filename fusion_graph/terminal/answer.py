@@ -33,11 +33,23 @@ def _sources(result: Mapping[str, Any]) -> list[str]:
     lines = [
         f"{source['number']}. {in_line(source['title'] or source['url'])} <{in_line(source['url'])}>"
         f" ({READ[source['status']]})"
-        for source in result["sources"]
+        for source in listed_sources(result)
     ]
-    doubts = doubts_of(result)
-    lines += ["", *(f"- {doubt}" for doubt in doubts)] if doubts else []
+    notes = [*unlisted(result), *doubts_of(result)]
+    lines += ["", *(f"- {note}" for note in notes)] if notes else []
     return ["\n".join(["## Sources", *lines])] if lines else []
+
+
+def listed_sources(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the sources a reader needs: those that were read, and those the answer cites."""
+    cited = {citation["source"] for citation in result["citations"]}
+    return [source for source in result["sources"] if source["status"] == "read" or source["number"] in cited]
+
+
+def unlisted(result: Mapping[str, Any]) -> list[str]:
+    """Return how many sources are not worth a line of their own."""
+    number = len(result["sources"]) - len(listed_sources(result))
+    return [f"{counted(number, 'more page')} only found, neither read nor cited"] if number else []
 
 
 def disagreements(result: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
@@ -67,12 +79,8 @@ def doubts_of(result: Mapping[str, Any]) -> list[str]:
         if citation.get("support") == "not_found":
             place = in_line(citation["text"]) if citation["source"] is None else f"[{citation['source']}]"
             for words in citation.get("missing") or []:
-                missing.setdefault(_quoted(words), {})[place] = None
+                missing.setdefault(in_line(words), {})[place] = None
     return [*lines, *(f"Not found in {', '.join(places)}: {words}" for words, places in missing.items())]
-
-
-def _quoted(words: object) -> str:
-    return f'"{in_line(words).strip(chr(34))}"'
 
 
 def opening_lines(result: Mapping[str, Any], *, width: int | None = None) -> list[str]:

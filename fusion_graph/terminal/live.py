@@ -16,7 +16,7 @@ from rich.text import Text
 from fusion_graph.schemas import Event
 from fusion_graph.terminal.following import note
 from fusion_graph.terminal.run_view import Key, Row, RunView
-from fusion_graph.terminal.words import DEMO, clock, cut, short_cost, tokens
+from fusion_graph.terminal.words import clock, cut, short_cost, tokens
 
 REFRESHES_PER_SECOND = 4
 NAME = 22
@@ -120,8 +120,7 @@ def short_name(name: str) -> str:
 
 
 def _heading(view: RunView) -> str:
-    facts = view.roster.facts if view.roster else [DEMO] if view.is_demo else []
-    return " · ".join([*facts, f"run {view.run_id[:8]}"])
+    return " · ".join([*view.facts, f"run {view.run_id[:8]}"])
 
 
 def _status(view: RunView, now: float) -> str:

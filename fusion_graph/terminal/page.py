@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from fusion_graph.terminal.answer import READ, disagreements, doubts_of
+from fusion_graph.terminal.answer import READ, disagreements, doubts_of, listed_sources, unlisted
 from fusion_graph.terminal.words import clean, in_line
 
 MAX_WIDTH = 100  # longer lines of prose are hard to read
@@ -73,11 +73,11 @@ def _sources(result: Mapping[str, Any]) -> RenderableType | None:
     listed = Table.grid(padding=(0, 1, 0, 0))
     listed.add_column(justify="right")
     listed.add_column(overflow="fold")
-    for source in result["sources"]:
+    for source in listed_sources(result):
         title = f"{in_line(source['title'])} " if source["title"] else ""
         listed.add_row(str(source["number"]), Text(f"{title}{in_line(source['url'])} ({READ[source['status']]})"))
-    doubts = [Text(doubt) for doubt in doubts_of(result)]
-    return _labelled("Sources", [listed, *doubts]) if result["sources"] or doubts else None
+    notes = [Text(note) for note in (*unlisted(result), *doubts_of(result))]
+    return _labelled("Sources", [listed, *notes]) if result["sources"] or notes else None
 
 
 def _labelled(label: str, lines: Sequence[RenderableType]) -> RenderableType:

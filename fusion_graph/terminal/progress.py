@@ -24,9 +24,7 @@ class Progress:
 
 
 def _started(view: RunView, event: Event) -> str:
-    roster = view.roster
-    about = [str(roster), *([DEMO] if roster.is_demo else [])] if roster else []
-    return f"run {event['run_id'][:8]} started" + (f": {' · '.join(about)}" if about else "")
+    return f"run {event['run_id'][:8]} started" + (f": {' · '.join(view.facts)}" if view.facts else "")
 
 
 def _seat(view: RunView, event: Event) -> str:

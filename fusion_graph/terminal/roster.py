@@ -25,7 +25,7 @@ class Roster:
     is_demo: bool
 
     def __str__(self) -> str:
-        return ", ".join([self.preset, self.panel, *self._others])
+        return f"{self.preset}: {', '.join([self.panel, *self._others])}"
 
     @property
     def panel(self) -> str:
@@ -42,10 +42,9 @@ class Roster:
         return [f"judge and writer {self.writer}"] if same else [f"judge {self.judge}", f"writer {self.writer}"]
 
     @property
-    def facts(self) -> list[str]:
-        """What the line above a run says of it."""
-        budget = [f"budget {money(self.budget)}"] if self.budget else []
-        return [f"{self.preset}: {', '.join([self.panel, *self._others])}", *budget, *([DEMO] if self.is_demo else [])]
+    def notes(self) -> list[str]:
+        """What else there is to know: the budget, and whether it is the demo."""
+        return [*([f"budget {money(self.budget)}"] if self.budget else []), *([DEMO] if self.is_demo else [])]
 
 
 def roster_of(settings: Mapping[str, Any]) -> Roster:

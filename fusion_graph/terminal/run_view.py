@@ -8,7 +8,7 @@ from fusion_graph.schemas import CallEntry
 from fusion_graph.settings import is_demo
 from fusion_graph.terminal.costs import Cost, cost_of, own
 from fusion_graph.terminal.roster import Roster, roster_of
-from fusion_graph.terminal.words import counted, failure, in_line
+from fusion_graph.terminal.words import DEMO, counted, failure, in_line
 
 Key = int | str  # a seat's number, or a role
 
@@ -52,6 +52,14 @@ class RunView:
     began: float | None = None
     ended: float | None = None
     is_stopping: bool = False
+    estimate: str = ""  # what it will cost, in words, if it is new
+
+    @property
+    def facts(self) -> list[str]:
+        """What is known of the run before anything has happened: who takes part, what it will cost."""
+        if self.roster is None:
+            return [DEMO] if self.is_demo else []
+        return [str(self.roster), *([self.estimate] if self.estimate else []), *self.roster.notes]
 
     @property
     def seats(self) -> dict[int, Row]:

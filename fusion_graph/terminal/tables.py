@@ -13,9 +13,11 @@ _ANY_MODEL = 80  # characters of a model and its note where nothing limits them
 _ANY_NOTE = 22
 
 
-def columns(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
-    """Return rows as lines with aligned columns, those in `right` to the right; the last one is as long as it is."""
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+def aligned(
+    rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset(), widest: int | None = None
+) -> list[str]:
+    """Return rows as lines with aligned columns, those in `right` to the right; a cell above `widest` shifts its own row."""
+    widths = [max(min(len(row[index]), widest or len(row[index])) for row in rows) for index in range(len(rows[0]))]
     return [
         _GAP.join(
             cell.rjust(width) if index in right else cell.ljust(width)
@@ -32,7 +34,7 @@ def runs_table(rows: Sequence[Mapping[str, Any]], width: int | None = None) -> s
         (row["run_id"][:8], row["status"], row["seats"], _cost(row), _age(row["created_at"]), in_line(row["question"]))
         for row in rows
     ]
-    return "\n".join(line if width is None else cut(line, width) for line in columns(cells))
+    return "\n".join(line if width is None else cut(line, width) for line in aligned(cells))
 
 
 def _cost(row: Mapping[str, Any]) -> str:
@@ -61,7 +63,7 @@ def cost_table(result: Mapping[str, Any], width: int | None = None) -> list[str]
     rows += [_Line("earlier", "of the run this one goes back to", "", _sums(earlier))] if earlier else []
     rows += [_line(call) for call in paid]
     rows += [_Line("total", f"{len(calls)} calls", "", _sums(calls))]
-    return columns(_fitted(rows, width), right=frozenset({2, 3, 4, 5}))
+    return aligned(_fitted(rows, width), right=frozenset({2, 3, 4, 5}))
 
 
 class _Line(NamedTuple):

@@ -25,7 +25,8 @@ def citation(text: str, **fields: Any) -> dict[str, Any]:
 
 
 def test_disagreements_come_before_sources_and_each_source_has_its_state() -> None:
-    text, shown = answer_text(result()), page(result())
+    told = result(citations=[citation("[1]"), citation("[2]", source=2, status="seen")])
+    text, shown = answer_text(told), page(told)
 
     assert text == (
         "It opened [1].\n\n"
@@ -46,6 +47,13 @@ def test_disagreements_come_before_sources_and_each_source_has_its_state() -> No
     ]
 
 
+def test_a_page_that_was_neither_read_nor_cited_is_counted_only() -> None:
+    text, shown = answer_text(result()), page(result())
+
+    assert text.endswith("(read)\n\n- 1 more page only found, neither read nor cited")
+    assert shown.rstrip().endswith("(read)\n           1 more page only found, neither read nor cited")
+
+
 def test_a_model_that_sits_twice_is_given_no_seat_that_it_may_not_have_spoken_from() -> None:
     told = result()
     for response in told["responses"]:
@@ -59,8 +67,8 @@ def test_what_does_not_hold_is_under_the_sources(form: Any) -> None:
     told = result(
         citations=[
             citation("[9]", status="unverified", source=None),
-            citation("[1]", support="not_found", missing=["the quoted words", "1933"]),
-            citation("[1]", support="not_found", missing=["the quoted words"]),
+            citation("[1]", support="not_found", missing=['"the quoted words"', "1933"]),
+            citation("[1]", support="not_found", missing=['"the quoted words"']),
             citation("[2]", support="not_found", missing=["1933"], source=2),
             citation("[3]", support="supported", missing=[], source=3),
             citation("[2]"),
@@ -71,7 +79,7 @@ def test_what_does_not_hold_is_under_the_sources(form: Any) -> None:
 
     assert "Not verified: no tool of this run saw [9]" in text
     assert text.count('Not found in [1]: "the quoted words"') == 1
-    assert 'Not found in [1], [2]: "1933"' in text
+    assert "Not found in [1], [2]: 1933" in text
     assert "[3]" not in text
 
 

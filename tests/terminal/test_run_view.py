@@ -239,7 +239,7 @@ def test_the_lines_of_a_log_say_what_the_rows_say() -> None:
     )
 
     assert lines == [
-        "0:00 run 7f3a1234 started: own panel, 2 seats, judge vendor/judge, writer vendor/writer",
+        "0:00 run 7f3a1234 started: own panel: 2 seats, judge vendor/judge, writer vendor/writer",
         None,
         "0:41 seat 1 vendor/one answered: 120 tok, 2 sources, $0.25",
         "1:00 seat 2 vendor/judge, attempt 1: no such model",
