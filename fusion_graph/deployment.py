@@ -98,7 +98,7 @@ class Parts:
             names = settings.tools if seat.tools is None else seat.tools
             rules = (settings.allowed_domains, settings.excluded_domains, settings.blocked_domains)
             self._named(seat.model, names, *rules)
-        self.ask.check(_roster(settings))
+        self.ask.check(settings.roles)
         return settings
 
     def _named(
@@ -122,15 +122,3 @@ def _check(name: str) -> None:
 
 def _price(name: str, message: AIMessage) -> tuple[float | None, str | None]:
     return (0.0, demo.DEMO) if is_demo(name) else models.price(name, message)
-
-
-def _roster(settings: FusionSettings) -> dict[str, str]:
-    """Return the models a run may call, each with the roles it has."""
-    roles = [("the writer", settings.writer)]
-    if settings.mode != "never":
-        roles += [("the judge", settings.judge)]
-        roles += [(f"seat {number}", seat.model) for number, seat in enumerate(settings.seats, 1)]
-    found: dict[str, str] = {}
-    for role, model in reversed(roles):
-        found[model] = f"{found[model]}, {role}" if model in found else role
-    return found

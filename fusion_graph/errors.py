@@ -45,7 +45,11 @@ class SettingsError(FusionError):
 
 
 class ModelLoadError(FusionError):
-    """A model name cannot be turned into a model."""
+    """A model name cannot be turned into a model: `what` in words, `needed_by` the model, or the roles it plays."""
+
+    def __init__(self, what: str, *, needed_by: str = "", hint: str | None = None) -> None:
+        super().__init__(f"{what} (needed by {needed_by})" if needed_by else what, hint=hint)
+        self.what = what
 
 
 class MissingKeyError(ModelLoadError):

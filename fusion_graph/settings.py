@@ -160,6 +160,16 @@ class FusionSettings(_Checked):
         """The panel with every entry as a Seat; seat numbers count from 1 in this order."""
         return [seat if isinstance(seat, Seat) else Seat(model=seat) for seat in self.panel]
 
+    @property
+    def roles(self) -> dict[str, list[str]]:
+        """The models that a run may call, each with what it is needed for: `seat 1`, `judge`, `writer`."""
+        roles = [(seat.model, f"seat {number}") for number, seat in enumerate(self.seats, 1)]
+        roles = [] if self.mode == "never" else [*roles, (self.judge, "judge")]
+        found: dict[str, list[str]] = {}
+        for model, role in [*roles, (self.writer, "writer")]:
+            found.setdefault(model, []).append(role)
+        return found
+
     def dump(self) -> dict[str, Any]:
         """Return all fields, JSON-plain, as state stores them."""
         return self.model_dump(mode="json")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fusion_graph import checks, models
-from fusion_graph.checks import Item, exit_code, rosters, run_checks, toolbox
+from fusion_graph.checks import Item, exit_code, run_checks, toolbox
 from fusion_graph.checks.item import in_thread, made
 from fusion_graph.models.providers import SERVERS
 from fusion_graph.presets import resolve
@@ -357,4 +357,4 @@ async def test_what_a_thread_raises_is_raised_where_it_is_awaited() -> None:
 def test_the_writer_alone_is_the_roster_of_mode_never() -> None:
     alone = resolve({"preset": "quality", "mode": "never"}, environ={})
 
-    assert rosters._roster(alone) == {"~anthropic/claude-opus-latest": ["writer"]}
+    assert alone.roles == {"~anthropic/claude-opus-latest": ["writer"]}

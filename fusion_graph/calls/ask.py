@@ -13,7 +13,7 @@ import math
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, cast
@@ -77,13 +77,23 @@ class Asker:
         # What models refuse, by name and whether tools were offered: some take an effort only without tools.
         self._refused: defaultdict[tuple[str, bool], dict[str, Any]] = defaultdict(dict)
 
-    def check(self, roster: Mapping[str, str]) -> None:
-        """Raise the ModelLoadError of the first model that cannot be loaded; `roster` says what each is needed for."""
-        for name, roles in roster.items():
-            try:
-                self._check(name)
-            except ModelLoadError as error:
-                raise type(error)(f"{error}: {roles}", hint=error.hint) from error
+    def check(self, roster: Mapping[str, Sequence[str]]) -> None:
+        """Raise the ModelLoadError of the first model that cannot be loaded; `roster` says what each is needed for.
+
+        What it lacks may be lacking to others as well: then the error names them all.
+        """
+        errors = {name: error for name in roster if (error := self._fault(name))}
+        for first in errors.values():
+            alike = [role for name in errors if errors[name].what == first.what for role in roster[name]]
+            roles = sorted(alike, key=lambda role: (not role.startswith("seat"), role))
+            raise type(first)(first.what, needed_by=", ".join(roles), hint=first.hint) from first
+
+    def _fault(self, name: str) -> ModelLoadError | None:
+        try:
+            self._check(name)
+        except ModelLoadError as error:
+            return error
+        return None
 
     def _load_plain(self, name: str) -> None:
         self._load(name, temperature=None, max_tokens=None, reasoning=None)

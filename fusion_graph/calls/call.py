@@ -143,6 +143,6 @@ class Ask(Protocol):
         """Return what became of `call`; nothing raises but the journal (LeaseLostError) and a cancellation."""
         ...
 
-    def check(self, roster: Mapping[str, str]) -> None:
+    def check(self, roster: Mapping[str, Sequence[str]]) -> None:
         """Raise the ModelLoadError of the first model that cannot be loaded; `roster` says what each is needed for."""
         ...

@@ -21,20 +21,10 @@ async def models(settings: FusionSettings | None, environ: Mapping[str, str], *,
     if settings is None:
         return []
     by_provider: dict[str, dict[str, list[str]]] = {}
-    for model, roles in _roster(settings).items():
+    for model, roles in settings.roles.items():
         by_provider.setdefault(split_name(model).provider, {})[model] = roles
     told = await asyncio.gather(*(_provider(*entry, environ, offline=offline) for entry in by_provider.items()))
     return [item for items in told for item in items]
-
-
-def _roster(settings: FusionSettings) -> dict[str, list[str]]:
-    """Return the models a run may call, each with what it is needed for."""
-    roles = [(seat.model, f"seat {number}") for number, seat in enumerate(settings.seats, 1)]
-    roles = [] if settings.mode == "never" else [*roles, (settings.judge, "judge")]
-    found: dict[str, list[str]] = {}
-    for model, role in [*roles, (settings.writer, "writer")]:
-        found.setdefault(model, []).append(role)
-    return found
 
 
 async def _provider(
@@ -62,7 +52,7 @@ def _faults(names: Sequence[str] | Mapping[str, object], environ: Mapping[str, s
         try:
             check_demo_model(name) if is_demo(name) else check_model(name, environ)
         except ModelLoadError as error:
-            found.setdefault(str(error).partition(" (needed by")[0], error)
+            found.setdefault(error.what, error)
     return found
 
 
@@ -127,7 +117,7 @@ def demo(settings: FusionSettings | None, environ: Mapping[str, str]) -> list[It
     """Return whether the offline demo can be asked."""
     is_chosen = settings is not None and any(is_demo(seat.model) for seat in settings.seats)
     try:
-        faults = [*_faults(_roster(resolve({"preset": PRESET}, environ=_bare(environ))), environ).values()]
+        faults = [*_faults(resolve({"preset": PRESET}, environ=_bare(environ)).roles, environ).values()]
         demo_tools(environ)
     except FusionError as error:
         return [fault("demo", error, level="fail" if is_chosen else "warn")]

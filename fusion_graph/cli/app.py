@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fusion_graph import terminal
 from fusion_graph.cli import completing
 from fusion_graph.errors import FusionError, MissingKeyError, ModelLoadError, SettingsError
 from fusion_graph.settings import home
@@ -93,7 +95,9 @@ def refused(error: FusionError, *, as_json: bool) -> int:
         reason = "invalid_model" if isinstance(error, ModelLoadError) else "unexpected_error"
         told = {"status": "error", "failure_reason": reason, "error": str(error), "hint": error.hint}
         print_result(json.dumps(told, ensure_ascii=False))
-    tell(f"error: {error}", *([f"hint: {error.hint}"] if error.hint else []))
+    width = terminal.width_of(sys.stderr)
+    for text in (f"error: {error}", *([f"hint: {error.hint}"] if error.hint else [])):
+        tell(*terminal.wrapped(text, width))
     if isinstance(error, MissingKeyError):
         return 4
     return 2 if isinstance(error, SettingsError | ModelLoadError) else 1

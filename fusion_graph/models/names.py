@@ -66,14 +66,15 @@ def check_model(name: str, environ: Mapping[str, str] = os.environ) -> None:
     keys = _keys(provider, environ)
     if keys and not any(environ.get(key) for key in keys):
         raise MissingKeyError(
-            f"{keys[0]} is not set (needed by {name!r})",
-            hint=f"export {keys[0]}=..., or name models you can reach: --panel, --judge, --writer",
+            f"{keys[0]} is not set",
+            needed_by=repr(name),
+            hint=f"export {keys[0]}=..., or name models you can reach (--panel, --judge, --writer), or try: fusion demo",
         )
 
 
 def missing_package(package: str, name: str) -> MissingPackageError:
     """Build the error for an integration that is not installed."""
-    return MissingPackageError(f"{package} is not installed (needed by {name!r})", hint=f"pip install {package}")
+    return MissingPackageError(f"{package} is not installed", needed_by=repr(name), hint=f"pip install {package}")
 
 
 def _keys(provider: str, environ: Mapping[str, str]) -> tuple[str, ...]:

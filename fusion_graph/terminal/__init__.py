@@ -10,7 +10,7 @@ from fusion_graph.terminal.progress import Progress
 from fusion_graph.terminal.run_view import RunView
 from fusion_graph.terminal.streams import is_live, is_page, width_of
 from fusion_graph.terminal.tables import aligned, cost_table, runs_table
-from fusion_graph.terminal.words import clean, clock, money
+from fusion_graph.terminal.words import clean, clock, money, wrapped
 
 __all__ = [
     "Progress",
@@ -29,4 +29,5 @@ __all__ = [
     "opening_lines",
     "runs_table",
     "width_of",
+    "wrapped",
 ]

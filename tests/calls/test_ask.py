@@ -610,16 +610,16 @@ async def test_a_parameter_that_the_library_refuses_is_left_out_as_well() -> Non
 def test_a_roster_is_checked_before_anything_is_asked() -> None:
     ask = Asker(ScriptedModels({"alpha": lambda _request: "x"}))
 
-    ask.check({"alpha": "the judge"})
-    with pytest.raises(ModelLoadError, match=r"no scripted model 'beta': seat 2, the writer") as raised:
-        ask.check({"alpha": "the judge", "beta": "seat 2, the writer"})
+    ask.check({"alpha": ["judge"]})
+    with pytest.raises(ModelLoadError, match=r"no scripted model 'beta' \(needed by seat 2, writer\)") as raised:
+        ask.check({"alpha": ["judge"], "beta": ["seat 2", "writer"]})
     assert raised.value.hint == "one of: alpha"
 
 
 def test_a_given_check_takes_the_place_of_loading() -> None:
     checked: list[str] = []
 
-    Asker(unloadable(AssertionError()), check_model=checked.append).check({"alpha": "", "beta": ""})
+    Asker(unloadable(AssertionError()), check_model=checked.append).check({"alpha": [], "beta": []})
 
     assert checked == ["alpha", "beta"]
 
@@ -1518,3 +1518,17 @@ async def test_whatever_a_model_does_the_ledger_is_whole_and_no_limit_is_passed(
     assert reply.outcome == reply.entries[-1]["outcome"]
     assert [event["call"] for event in it.heard if event["type"] == "call_finished"] == reply.entries
     assert all(entry["cost_usd"] is None or entry["cost_usd"] >= 0 for entry in reply.entries)
+
+
+def test_a_key_that_several_models_lack_is_told_once_with_all_it_is_needed_for() -> None:
+    def check(name: str) -> None:
+        if name != "other":
+            raise MissingKeyError("X_API_KEY is not set", needed_by=repr(name), hint="export it")
+
+    roster = {"alpha": ["seat 1", "judge"], "other": ["seat 2"], "beta": ["writer", "seat 3"]}
+
+    with pytest.raises(MissingKeyError) as raised:
+        Asker(unloadable(AssertionError()), check_model=check).check(roster)
+
+    assert str(raised.value) == "X_API_KEY is not set (needed by seat 1, seat 3, judge, writer)"
+    assert raised.value.hint == "export it"

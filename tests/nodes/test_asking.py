@@ -1,6 +1,6 @@
 """`ask_with_room`: a reply that the output limit cut is asked for once more, with twice the room and no more time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -36,7 +36,7 @@ class Setting:
         self.calls.append(call)
         return await self._ask(call, emit=emit)
 
-    def check(self, roster: Mapping[str, str]) -> None:
+    def check(self, roster: Mapping[str, Sequence[str]]) -> None:
         self._ask.check(roster)
 
     async def reply(self, *, whole: bool = False, max_tokens: int | None = 100, seconds: float = 60.0) -> Reply:
