@@ -1,7 +1,8 @@
 """The composition root: real models, prices and tools put into the graph."""
 
+import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,11 +14,15 @@ from langgraph.graph import StateGraph
 from fusion_graph import demo, models
 from fusion_graph.calls import Ask, Asker, LoadModel, Price
 from fusion_graph.errors import SettingsError
+from fusion_graph.estimate import CallSize, Estimate, estimate_run
 from fusion_graph.graph import build_graph
+from fusion_graph.models.listing import make_estimate_price
 from fusion_graph.presets import resolve
 from fusion_graph.settings import FusionSettings, is_demo
 from fusion_graph.state import FusionInput, FusionOutput, FusionState, Plan
 from fusion_graph.tools import PanelTools, make_panel_tools
+
+History = Callable[[], Awaitable[list[CallSize]]]
 
 
 def build_fusion_graph(
@@ -36,12 +41,13 @@ def build_fusion_graph(
 
 
 class Parts:
-    """What the graph is made of, besides its own nodes."""
+    """What the graph is made of, besides its own nodes. `history` tells the sizes of this user's past calls."""
 
     def __init__(self, ask: Ask, own_tools: Sequence[BaseTool], environ: Mapping[str, str]) -> None:
         self.ask = ask
         self.own_tools = own_tools
         self.environ = environ
+        self.history: History | None = None
 
     @classmethod
     def real(
@@ -70,7 +76,12 @@ class Parts:
     @property
     def collaborators(self) -> dict[str, Any]:
         """The arguments of `build_graph`."""
-        return {"ask": self.ask, "offer_tools": self.offer_tools, "settle": self.settle}
+        return {
+            "ask": self.ask,
+            "offer_tools": self.offer_tools,
+            "settle": self.settle,
+            "estimate": self.estimate,
+        }
 
     def offer_tools(self, plan: Plan) -> list[BaseTool]:
         """Return one seat's tools: those its plan names, under the run's domain rules, and the application's own."""
@@ -100,6 +111,14 @@ class Parts:
             self._named(seat.model, names, *rules)
         self.ask.check(settings.roles)
         return settings
+
+    async def estimate(self, settings: FusionSettings, seats: Collection[int] | None = None) -> Estimate:
+        """Return what a run would cost: the seats still to be asked (None: all), the judge and the writer."""
+        past = await self.history() if self.history else []
+        # Prices are read from disk, which an event loop must not wait for.
+        return await asyncio.to_thread(
+            lambda: estimate_run(settings, past, make_estimate_price(self.environ), seats=seats)
+        )
 
     def _named(
         self, model: str, names: Sequence[str], allowed: Sequence[str], excluded: Sequence[str], blocked: Sequence[str]

@@ -304,7 +304,8 @@ class LiveRun:
         calls = await self._ledger(values)
         result = run_result(self.run_id, self.thread_id, {**values, "calls": calls})
         if interrupts:
-            result |= {"status": "interrupted", "reasons": ["waits for approval"], "failure_reason": None}
+            waits = {"status": "interrupted", "reasons": ["waits for approval"], "failure_reason": None}
+            result |= waits | {"approval": interrupts[0].value}
             last = [self._narrator.event("interrupted", payload=interrupts[0].value, result=result)]
         else:
             last = [*self._narrator.settled(values, calls), self._narrator.event("finished", result=result)]

@@ -21,6 +21,7 @@ from fusion_graph.nodes.decide import decide
 from fusion_graph.nodes.fan_out import send_seats
 from fusion_graph.nodes.judge import judge
 from fusion_graph.nodes.panelist import failed_seat
+from fusion_graph.nodes.plans import EstimateRun
 from fusion_graph.nodes.prepare import Settle, prepare
 from fusion_graph.nodes.route import route
 from fusion_graph.nodes.structured import Ladder
@@ -31,7 +32,7 @@ from fusion_graph.state import FusionInput, FusionOutput, FusionState, OfferTool
 
 
 def build_graph(
-    *, ask: Ask, offer_tools: OfferTools, settle: Settle
+    *, ask: Ask, offer_tools: OfferTools, settle: Settle, estimate: EstimateRun
 ) -> StateGraph[FusionState, FusionSettings, FusionInput, FusionOutput]:
     """Return the uncompiled graph over its collaborators; `deployment.build_fusion_graph` passes the real ones."""
     builder = StateGraph(
@@ -39,9 +40,9 @@ def build_graph(
     )
     panelist = build_panelist_graph(ask=ask, offer_tools=offer_tools).compile(name="panelist")
 
-    builder.add_node("prepare", partial(prepare, settle=settle))
+    builder.add_node("prepare", partial(prepare, settle=settle, estimate=estimate))
     builder.add_node("decide", partial(decide, ask=ask))
-    builder.add_node("approve", approve)
+    builder.add_node("approve", partial(approve, settle=settle, estimate=estimate))
     builder.add_node("panelist", panelist, error_handler=seat_fault)
     builder.add_node("judge", partial(judge, ask=ask, ladder=Ladder()))
     builder.add_node("write", partial(write, ask=ask))

@@ -7,7 +7,7 @@ one SQLite file, in which LangGraph's checkpoints and the tables of `store` lie 
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from langgraph.types import Command, StateSnapshot
 from fusion_graph import prompts
 from fusion_graph.deployment import Parts
 from fusion_graph.errors import SettingsError
+from fusion_graph.estimate import Estimate
 from fusion_graph.events import Graph, LiveRun, Narrator
 from fusion_graph.graph import build_graph
 from fusion_graph.results import run_result
@@ -45,6 +46,7 @@ async def open_runs(path: Path, parts: Parts | None = None) -> AsyncIterator["Ru
         await saver.conn.execute("PRAGMA secure_delete = ON")
         await saver.conn.execute(f"PRAGMA busy_timeout = {int(LEASE_SECONDS * 1000)}")
         parts = parts or Parts.real()
+        parts.history = store.call_sizes
         runs = Runs(store, saver, build_graph(**parts.collaborators).compile(checkpointer=saver, name="fusion"), parts)
         try:
             yield runs
@@ -150,11 +152,29 @@ class Runs:
         Raises:
             RunNotFoundError: there is no such run.
             RunBusyError: another living process is at work on it.
+            SettingsError: it does not wait for a decision, or a later message of its thread took its place.
         """
         row = await self.store.get(run_id)
         if live := self._live.get(row["run_id"]):
             return live
+        await self._refuse_vain(row, decision)
         return await self._begin(row, decision=decision)
+
+    async def _refuse_vain(self, row: RunRow, decision: Mapping[str, Any] | None) -> None:
+        """Refuse to decide what is not asked: LangGraph would take the decision for another run's, or start anew."""
+        waits = row["status"] == "interrupted"
+        if decision is not None and not waits:
+            message = f"run {row['run_id'][:8]} does not wait for approval: it is {row['status']}"
+            raise SettingsError(message, field="decision", hint="fusion runs resume RUN goes on without a decision")
+        if waits and not _is_of(await self.graph.aget_state(_config(row["thread_id"])), row):
+            message = (
+                f"run {row['run_id'][:8]} no longer waits for approval: a later message of its thread took its place"
+            )
+            raise SettingsError(message, field="decision", hint="ask again")
+
+    async def estimate(self, settings: FusionSettings, seats: Collection[int] | None = None) -> Estimate:
+        """Return what a run of complete settings would cost, by this user's past calls; see `estimate.estimate_run`."""
+        return await self._parts.estimate(settings, seats)
 
     async def fork(
         self,

@@ -387,3 +387,33 @@ async def test_stored_bytes_grow_with_the_payload_and_not_with_its_square(tmp_pa
     # Each result once in the seat's messages, and once more as the text of its source in the seat's end and the run's.
     assert sizes[8] - sizes[4] < 4 * payload
     assert sizes[8] < 5 * 8 * 30_000
+
+
+async def test_a_decision_that_nobody_waits_for_is_refused_in_words(runs: Runs, models: ScriptedModels) -> None:
+    done = await (await runs.start(["Done?"], ROSTER)).result()
+    first = await (await runs.start(["First?"], ROSTER | {"approve": True})).result()
+    second = await (await runs.start(["Second?"], {"approve": True}, thread_id=first["thread_id"])).result()
+    paid = len(models.requests)
+    yes = {"decisions": [{"type": "approve"}]}
+
+    with pytest.raises(SettingsError, match="does not wait for approval: it is ok"):
+        await runs.resume(done["run_id"], yes)
+    for decision in (yes, None):
+        with pytest.raises(SettingsError, match="a later message of its thread took its place"):
+            await runs.resume(first["run_id"], decision)
+    approved = await (await runs.resume(second["run_id"], yes)).result()
+
+    assert first["approval"]["action_requests"][0]["args"]["estimate"] == "cost unknown"
+    assert (approved["status"], len(models.requests) - paid) == ("ok", 6)
+
+
+async def test_an_approval_that_cannot_be_followed_pauses_the_run_again(runs: Runs) -> None:
+    run = await (await runs.start(["What?"], ROSTER | {"approve": True})).result()
+    wrong = {"type": "edit", "edited_action": {"name": "fusion", "args": {"panel": "nobody"}}}
+
+    again = await (await runs.resume(run["run_id"], {"decisions": [wrong]})).result()
+    result = await (await runs.resume(run["run_id"], {"decisions": [{"type": "approve"}]})).result()
+
+    assert again["status"] == "interrupted"
+    assert "no scripted model 'nobody'" in again["approval"]["action_requests"][0]["description"]
+    assert result["status"] == "ok"

@@ -157,12 +157,10 @@ async def introduce(view: terminal.RunView, runs: "Runs", *, before: int | None 
 
 async def _estimated(runs: "Runs", settings: dict[str, Any]) -> str:
     """Return in a few words what such a run costs."""
-    from fusion_graph.estimate import estimate_run, render_estimate
-    from fusion_graph.models.listing import make_estimate_price
+    from fusion_graph.estimate import render_estimate
     from fusion_graph.settings import load_settings
 
-    price = await asyncio.to_thread(make_estimate_price)
-    return render_estimate(estimate_run(load_settings(settings), await runs.store.call_sizes(), price))
+    return render_estimate(await runs.estimate(load_settings(settings)))
 
 
 async def _stopped(view: terminal.RunView, runs: "Runs | None") -> list[str]:

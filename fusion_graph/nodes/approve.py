@@ -1,19 +1,28 @@
-"""`approve`: pause before the panel is paid for, if the settings ask for it."""
+"""`approve`: pause before the panel is paid for, if the settings ask for it.
+
+The pause has the shape of LangChain's human-in-the-loop middleware, which chat clients draw with buttons.
+"""
 
 import json
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired
 
 from langgraph.types import interrupt
 from typing_extensions import TypedDict
 
 from fusion_graph import prompts
-from fusion_graph.errors import SettingsError
+from fusion_graph.errors import FusionError, SettingsError
+from fusion_graph.estimate import Estimate, render_estimate
+from fusion_graph.nodes.plans import EstimateRun, plan_text, without_plans
+from fusion_graph.nodes.prepare import Settle
 from fusion_graph.nodes.route import waiting_seats
 from fusion_graph.schemas import RunStatus
-from fusion_graph.settings import FusionSettings, load_settings
+from fusion_graph.settings import FusionSettings, Seat, load_settings
 from fusion_graph.state import FusionState
 
 EDITABLE = ("panel", "judge", "writer", "max_cost_usd")
+_MONEY = re.compile(r"[\s$]|USD|usd")
 
 
 class EditedAction(TypedDict):
@@ -37,55 +46,103 @@ class ApprovalDecisions(TypedDict):
     decisions: list[ApprovalDecision]
 
 
-async def approve(state: FusionState) -> dict[str, Any]:
+async def approve(state: FusionState, *, estimate: EstimateRun, settle: Settle) -> dict[str, Any]:
     """Pass, or wait for a person's decision about the panel that state holds.
 
-    Raises:
-        SettingsError: an edited value is impossible; nothing was called, and the run still waits.
+    An answer that cannot be followed leaves it waiting: the question is put again, with what was wrong.
     """
     settings = load_settings(state["settings"])
     if not settings.approve:
         return {}
-    answer: ApprovalDecisions = interrupt(_request(settings, waiting_seats(state)), response_schema=ApprovalDecisions)
-    decision = answer["decisions"][0]
-    if decision["type"] == "reject":
-        return {"decision": {"kind": "refused"}, "status": _refused(decision.get("message", ""))}
-    if decision["type"] == "edit":
-        action = decision.get("edited_action")
-        return {"settings": _edited(settings, action["args"] if action else {}).dump()}
-    return {}
+    seats = waiting_seats(state)
+    cost = await estimate(settings, seats)
+    problem = ""
+    while True:
+        answer: ApprovalDecisions = interrupt(
+            _request(settings, seats, cost, problem), response_schema=ApprovalDecisions
+        )
+        try:
+            decided = _decided(state, settings, answer, settle)
+        except FusionError as error:  # raised here, LangGraph would give the same answer to every later try
+            problem = f"{error}{f' ({error.hint})' if error.hint else ''}"
+        else:
+            return decided | {"messages": without_plans(state["messages"])}
 
 
-def _request(settings: FusionSettings, seats: list[int]) -> dict[str, Any]:
-    panel = ", ".join(settings.seats[seat - 1].model for seat in seats)
-    args = {"panel": panel, "judge": settings.judge, "writer": settings.writer, "max_cost_usd": settings.max_cost_usd}
-    text = f"Ask {len(seats)} models ({panel}), then {settings.judge} compares and {settings.writer} writes."
+def _request(settings: FusionSettings, seats: Sequence[int], cost: Estimate, problem: str) -> dict[str, Any]:
+    args = {
+        "panel": ", ".join(_panel_names(settings, seats)),
+        "judge": settings.judge,
+        "writer": settings.writer,
+        "max_cost_usd": settings.max_cost_usd,
+        "estimate": render_estimate(cost),
+    }
+    text = plan_text(settings, seats, cost)
+    told = f"{text}\n\nThe last answer could not be followed: {problem}" if problem else text
     return {
-        "action_requests": [{"name": prompts.FUSION_TOOL_NAME, "args": args, "description": text}],
+        "action_requests": [{"name": prompts.FUSION_TOOL_NAME, "args": args, "description": told}],
         "review_configs": [
             {"action_name": prompts.FUSION_TOOL_NAME, "allowed_decisions": ["approve", "edit", "reject"]}
         ],
     }
 
 
-def _edited(settings: FusionSettings, args: dict[str, Any]) -> FusionSettings:
+def _panel_names(settings: FusionSettings, seats: Sequence[int]) -> list[str]:
+    return [settings.seats[seat - 1].model for seat in seats]
+
+
+def _decided(state: FusionState, settings: FusionSettings, answer: ApprovalDecisions, settle: Settle) -> dict[str, Any]:
+    """Return what a decision writes into state. Raises FusionError if it cannot be followed."""
+    if not answer["decisions"]:
+        raise SettingsError("decisions is empty", field="decisions", hint="approve, edit or reject")
+    decision = answer["decisions"][0]
+    if decision["type"] == "reject":
+        return {"decision": {"kind": "refused"}, "status": _refused(decision.get("message", ""))}
+    action = decision.get("edited_action")
+    if decision["type"] != "edit" or not action:
+        return {}
+    edited = _edited(settings, waiting_seats(state), action["args"], has_answers=bool(state.get("results")))
+    return {"settings": settle(edited, stored=None).dump()}
+
+
+def _edited(
+    settings: FusionSettings, seats: Sequence[int], args: Mapping[str, Any], *, has_answers: bool
+) -> FusionSettings:
+    """Return the settings with what the approver changed. Clients send everything back, much of it as text."""
     for name, value in args.items():
-        if name not in EDITABLE:
+        if name not in (*EDITABLE, "estimate"):
             raise SettingsError(f"{name!r} cannot be edited here", field=name, value=value, hint=", ".join(EDITABLE))
-    changed = {name: value for name, value in args.items() if value not in ("", None)}
-    if isinstance(panel := changed.get("panel"), str):
-        changed["panel"] = _names(panel)
+    changed = {name: args[name] for name in EDITABLE if args.get(name) not in ("", None)}
+    if isinstance(limit := changed.get("max_cost_usd"), str):
+        changed["max_cost_usd"] = _MONEY.sub("", limit)
+    names = _names(changed.pop("panel", None))
+    if names and names != _panel_names(settings, seats):
+        if has_answers:
+            raise SettingsError("seats that have answered keep their places", field="panel", value=names)
+        changed["panel"] = _seated(settings, names)
     return FusionSettings.model_validate(settings.dump() | changed)
 
 
-def _names(text: str) -> Any:
-    """Return the models of a panel that came back as text: a JSON list, or names with commas between."""
-    if text.lstrip().startswith("["):
+def _names(given: Any) -> list[str]:
+    """Return the models of a panel that came back as a list, a JSON list, or names with commas or lines between."""
+    if isinstance(given, str) and given.lstrip().startswith("["):
         try:
-            return json.loads(text)
+            given = json.loads(given)
         except ValueError as error:
-            raise SettingsError(f"panel = {text!r}: {error}", field="panel", value=text, hint="a, b, c") from None
-    return [name.strip() for name in text.split(",") if name.strip()]
+            raise SettingsError(f"panel = {given!r}: {error}", field="panel", value=given, hint="a, b, c") from None
+    parts = re.split(r"[,\n]", given) if isinstance(given, str) else given or []
+    return [str(part["model"] if isinstance(part, Mapping) else part).strip() for part in parts if part]
+
+
+def _seated(settings: FusionSettings, names: Sequence[str]) -> list[str | Seat]:
+    """Return the new panel; a model that keeps sitting keeps what its seat was told."""
+    left = list(settings.seats)
+    panel: list[str | Seat] = []
+    for name in filter(None, names):
+        own = next((seat for seat in left if seat.model == name), None)
+        panel.append(own or name)
+        left = [seat for seat in left if seat is not own]
+    return panel
 
 
 def _refused(message: str) -> RunStatus:

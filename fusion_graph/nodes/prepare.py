@@ -10,6 +10,7 @@ from langgraph.types import Overwrite
 
 from fusion_graph import prompts
 from fusion_graph.errors import SettingsError
+from fusion_graph.nodes.plans import EstimateRun, plan_message, without_plans
 from fusion_graph.schemas import Decision
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import FusionState
@@ -25,7 +26,9 @@ class Settle(Protocol):
         ...
 
 
-async def prepare(state: FusionState, runtime: Runtime[FusionSettings], *, settle: Settle) -> dict[str, Any]:
+async def prepare(
+    state: FusionState, runtime: Runtime[FusionSettings], *, settle: Settle, estimate: EstimateRun
+) -> dict[str, Any]:
     """Refuse what cannot work before anything is paid; then store the settings and the first decision.
 
     Raises:
@@ -43,7 +46,12 @@ async def prepare(state: FusionState, runtime: Runtime[FusionSettings], *, settl
     decision = _first_decision(state, settings)
     if _is_tool_turn(messages):
         return {"settings": settings.dump(), "decision": decision}
+    plans: list[BaseMessage] = [*without_plans(messages)]
+    if settings.approve and decision and decision["kind"] == "fuse":
+        seats = range(1, len(settings.panel) + 1)
+        plans.append(plan_message(settings, seats, await estimate(settings, seats)))
     return {
+        "messages": plans,
         "settings": settings.dump(),
         "decision": decision,
         "results": Overwrite([]),
