@@ -41,12 +41,18 @@ def build_fusion_graph(
 
 
 class Parts:
-    """What the graph is made of, besides its own nodes. `history` tells the sizes of this user's past calls."""
+    """What the graph is made of, besides its own nodes. `history` tells the sizes of this user's past calls.
 
-    def __init__(self, ask: Ask, own_tools: Sequence[BaseTool], environ: Mapping[str, str]) -> None:
+    `knows_prices`: models and prices are our own, so that a price nobody knows is known before a call.
+    """
+
+    def __init__(
+        self, ask: Ask, own_tools: Sequence[BaseTool], environ: Mapping[str, str], *, knows_prices: bool = False
+    ) -> None:
         self.ask = ask
         self.own_tools = own_tools
         self.environ = environ
+        self.knows_prices = knows_prices
         self.history: History | None = None
 
     @classmethod
@@ -61,7 +67,7 @@ class Parts:
         """Return the real parts, with what is given in place of the default."""
         check = _check if load_model is None else None
         asker = Asker(load_model or _load, price or _price, check_model=check, provider_of=models.provider_of)
-        return cls(asker, tools, environ)
+        return cls(asker, tools, environ, knows_prices=load_model is None and price is None)
 
     @cached_property
     def panel_tools(self) -> PanelTools:
@@ -110,7 +116,21 @@ class Parts:
             rules = (settings.allowed_domains, settings.excluded_domains, settings.blocked_domains)
             self._named(seat.model, names, *rules)
         self.ask.check(settings.roles)
+        if self.knows_prices and settings.max_cost_usd and not settings.price_ceiling:
+            self._refuse_unpriced(settings)
         return settings
+
+    def _refuse_unpriced(self, settings: FusionSettings) -> None:
+        """Refuse models whose price nobody knows: a budget could not be kept. OpenRouter tells what each call cost."""
+        price = make_estimate_price(self.environ)
+        asked = [name for name in settings.roles if models.provider_of(name) != "openrouter"]
+        if unknown := [name for name in asked if price(name, 1000, 1000)[0] is None]:
+            raise SettingsError(
+                f"max_cost_usd = {settings.max_cost_usd}: no price is known for {', '.join(unknown)}",
+                field="max_cost_usd",
+                value=settings.max_cost_usd,
+                hint="say what they cost at most with price_ceiling, in US dollars per million tokens (--price-ceiling)",
+            )
 
     async def estimate(self, settings: FusionSettings, seats: Collection[int] | None = None) -> Estimate:
         """Return what a run would cost: the seats still to be asked (None: all), the judge and the writer."""

@@ -118,6 +118,15 @@ def estimate_run(
     """
     asked = ceil(len(question.encode()) / BYTES_PER_TOKEN)
     parts = [_estimated(part, settings, history, price, asked) for part in _parts(settings, history, seats)]
+    return _summed(parts, settings.max_cost_usd)
+
+
+def without_role(estimate: Estimate, role: Role) -> Estimate:
+    """Return the estimate of a run that makes no calls in this role."""
+    return _summed([part for part in estimate["parts"] if part["role"] != role], estimate["max_cost_usd"])
+
+
+def _summed(parts: list[PartEstimate], max_cost_usd: float) -> Estimate:
     known = [part["cost_usd"] for part in parts if part["cost_usd"]]
     unknown = dict.fromkeys(part["model"] for part in parts if part["cost_usd"] is None)
     low, high = sum(cost["low"] for cost in known), sum(cost["high"] for cost in known)
@@ -125,7 +134,7 @@ def estimate_run(
         "cost_usd": {"low": round(low, 8), "high": round(high, 8)} if known else None,
         "is_lower_bound": bool(unknown),
         "unknown_prices": list(unknown),
-        "max_cost_usd": settings.max_cost_usd,
+        "max_cost_usd": max_cost_usd,
         "parts": parts,
     }
 
@@ -209,13 +218,35 @@ def _usual(role: Role, seats: int) -> tuple[Span, Span]:
 
 
 def render_estimate(estimate: Estimate) -> str:
-    """Return the sum in a few words: `about $0.40-0.90`, `at least $0.40-0.90`, `nothing`, or `cost unknown`."""
+    """Return the sum in a few words: `about $0.40-0.90`, `at least $0.40-0.90`, `no cost`, or `cost unknown`."""
     cost = estimate["cost_usd"]
     if cost is None or (estimate["is_lower_bound"] and not cost["high"]):
         return "cost unknown"
     if not cost["high"]:
-        return "nothing"
+        return "no cost"
     return f"{'at least' if estimate['is_lower_bound'] else 'about'} ${render_cost(cost)}"
+
+
+def render_again(
+    estimate: Estimate, *, before: Collection[tuple[Role, int | None]], answers: int, has_analysis: bool
+) -> str:
+    """Return who is paid by a run that starts from the answers of another, what is not paid again, and the sum.
+
+    `before` are the roles, with their seats, that were paid already; `answers` and the analysis are taken over.
+    """
+    said = [_told(part, again=(part["role"], part["seat"]) in before) for part in estimate["parts"]]
+    doing = " and ".join([", ".join(said[:-1]), said[-1]] if said[1:] else said)
+    kept = [f"{answers} {'answer' if answers == 1 else 'answers'}"] if answers else []
+    kept += ["the comparison"] if has_analysis else []
+    is_one = answers <= 1 and len(kept) == 1
+    saved = f"; {' and '.join(kept)} {'is' if is_one else 'are'} not paid again" if kept else ""
+    return f"{doing}{saved} · {render_estimate(estimate)}"
+
+
+def _told(part: PartEstimate, *, again: bool) -> str:
+    verb = {"judge": "compares", "writer": "writes"}.get(part["role"], "is asked")
+    who = f"seat {part['seat']} ({part['model']})" if part["seat"] else f"{part['role']} {part['model']}"
+    return f"{who} {verb}{' again' if again else ''}"
 
 
 def render_cost(cost: CostSpan) -> str:

@@ -11,6 +11,8 @@ from fusion_graph.prompts import FUSION_TOOL_NAME
 from fusion_graph.schemas import Analysis, CallEntry, FailureReason, RunStatus, SeatResult, Source
 from fusion_graph.settings import is_demo
 
+PLAN_ID = "fusion-plan-"  # messages whose ids begin so say what a panel that waits for approval would do
+
 
 def answered(results: Sequence[SeatResult]) -> list[SeatResult]:
     """Return the seats that brought text, whole or partial."""
@@ -26,6 +28,7 @@ def wire_responses(results: Sequence[SeatResult], sources: Sequence[Source]) -> 
             "content": renumbered(result, sources),
             "partial": result["partial"],
         }
+        | ({"answered_by": result["answered_by"]} if "answered_by" in result else {})
         for result in answered(results)
     ]
 
@@ -168,7 +171,9 @@ def _has_demo(settings: Mapping[str, Any]) -> bool:
 def _answer(messages: Sequence[BaseMessage]) -> tuple[str, list[ToolCall]]:
     """Return the turn's last text and its calls of the caller's tools; what led up to the panel is neither."""
     last = messages[-1] if messages else None
-    if not isinstance(last, AIMessage) or any(call["name"] == FUSION_TOOL_NAME for call in last.tool_calls):
+    if not isinstance(last, AIMessage) or (last.id or "").startswith(PLAN_ID):
+        return "", []
+    if any(call["name"] == FUSION_TOOL_NAME for call in last.tool_calls):
         return "", []
     return str(last.text), list(last.tool_calls)
 

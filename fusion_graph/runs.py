@@ -10,7 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from langchain_core.messages import (
     AIMessage,
@@ -25,15 +25,18 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command, StateSnapshot
 
 from fusion_graph import prompts
+from fusion_graph.calls import run_scope
 from fusion_graph.deployment import Parts
 from fusion_graph.errors import SettingsError
-from fusion_graph.estimate import Estimate
+from fusion_graph.estimate import Estimate, render_again, without_role
 from fusion_graph.events import Graph, LiveRun, Narrator
 from fusion_graph.graph import build_graph
-from fusion_graph.results import run_result
-from fusion_graph.schemas import CallEntry, Caller, Event, RunState
+from fusion_graph.nodes.route import waiting_seats
+from fusion_graph.results import answered, run_result
+from fusion_graph.schemas import CallEntry, Caller, Event, Role, RunState, SeatResult
 from fusion_graph.settings import FusionSettings, Seat, load_settings
-from fusion_graph.store import LEASE_SECONDS, RunRow, RunStore, open_store
+from fusion_graph.state import FusionState
+from fusion_graph.store import LEASE_SECONDS, RunRow, RunStore, lease_lost, open_store
 
 MAX_QUESTION_CHARS = 200  # of the question in lists
 ENDED: frozenset[RunState] = frozenset({"ok", "degraded", "error"})
@@ -42,7 +45,7 @@ ENDED: frozenset[RunState] = frozenset({"ok", "degraded", "error"})
 @asynccontextmanager
 async def open_runs(path: Path, parts: Parts | None = None) -> AsyncIterator["Runs"]:
     """Open the runs of one database file; on leaving, runs still under way are stopped at their last checkpoint."""
-    async with open_store(path) as store, AsyncSqliteSaver.from_conn_string(str(path)) as saver:
+    async with open_store(path) as store, _FencedSaver.from_conn_string(str(path)) as saver:
         await saver.conn.execute("PRAGMA secure_delete = ON")
         await saver.conn.execute(f"PRAGMA busy_timeout = {int(LEASE_SECONDS * 1000)}")
         parts = parts or Parts.real()
@@ -52,6 +55,22 @@ async def open_runs(path: Path, parts: Parts | None = None) -> AsyncIterator["Ru
             yield runs
         finally:
             await runs.stop()
+
+
+class _FencedSaver(AsyncSqliteSaver):
+    """A checkpointer that a process which lost its lease cannot write with: another goes on from what is there."""
+
+    async def aput(self, *args: Any, **kwargs: Any) -> RunnableConfig:
+        await self._check()
+        return await super().aput(*args, **kwargs)
+
+    async def aput_writes(self, *args: Any, **kwargs: Any) -> None:
+        await self._check()
+        await super().aput_writes(*args, **kwargs)
+
+    async def _check(self) -> None:
+        if isinstance(record := run_scope.get().journal, _Record):
+            await record.check()
 
 
 class _Record:
@@ -73,6 +92,11 @@ class _Record:
             await asyncio.sleep(LEASE_SECONDS / 3)
             held = await self._store.renew(self._thread_id, self.token)
 
+    async def check(self) -> None:
+        """Raise LeaseLostError if another process has taken the run over."""
+        if not await self._store.holds(self._thread_id, self.token):
+            raise lease_lost(self._run_id)
+
     async def begin(self, entry: CallEntry) -> None:
         await self._store.begin_attempt(entry, self._thread_id, self.token)
 
@@ -87,7 +111,7 @@ class _Record:
         return [{**attempt, "repeated": True} for attempt in attempts if attempt["id"] not in known]
 
     async def append(self, events: Sequence[Event]) -> None:
-        await self._store.append_events(self._run_id, events)
+        await self._store.append_events(self._run_id, events, thread_id=self._thread_id, token=self.token)
 
     async def reserve(self, seq: int) -> None:
         await self._store.reserve(self._run_id, seq)
@@ -98,12 +122,45 @@ class _Record:
         async with self._saver.lock:
             await self._saver.conn.commit()
         snapshot = await self._graph.aget_state(_config(self._thread_id))
-        await self._store.end(self._run_id, status, result, snapshot.config["configurable"].get("checkpoint_id"))
-        if status in ENDED:
+        head = snapshot.config["configurable"].get("checkpoint_id")
+        is_ours = await self._store.end(self._run_id, status, result, head, thread_id=self._thread_id, token=self.token)
+        if is_ours and status in ENDED:
             await self._store.compact(self._run_id)
         if self._heartbeat:
             self._heartbeat.cancel()
         await self._store.release(self._thread_id, self.token)
+
+
+class ForkPlan(NamedTuple):
+    """A fork before its start: the run it comes from, the state it starts with, and the node that counts as having run.
+
+    `paid` are the roles, with their seats, that the other run has paid for.
+    """
+
+    parent: RunRow
+    values: dict[str, Any]
+    node: str
+    paid: frozenset[tuple[Role, int | None]]
+
+    @property
+    def settings(self) -> FusionSettings:
+        """The settings of the fork. Its panel is asked whatever the mode says: that is decided."""
+        return load_settings(self.values["settings"]).model_copy(update={"mode": "always"})
+
+    @property
+    def seats(self) -> list[int]:
+        """The seats that will be asked."""
+        return waiting_seats(cast("FusionState", self.values)) if self.compares else []
+
+    @property
+    def compares(self) -> bool:
+        """Whether the answers will be compared; if not, the analysis is taken over."""
+        return self.node == "decide"
+
+    @property
+    def answers(self) -> int:
+        """How many answers are taken over."""
+        return len(answered(self.values["results"]))
 
 
 class Runs:
@@ -193,16 +250,47 @@ class Runs:
         Raises:
             SettingsError: nothing is to change, or a model cannot be loaded.
         """
+        plan = await self.plan_fork(run_id, judge=judge, writer=writer, add_seats=add_seats, retry_failed=retry_failed)
+        return await self.begin_fork(plan, owner=owner)
+
+    async def plan_fork(
+        self,
+        run_id: str,
+        *,
+        judge: str = "",
+        writer: str = "",
+        add_seats: Sequence[str | Seat] = (),
+        retry_failed: bool = False,
+    ) -> ForkPlan:
+        """Return what such a fork would do; nothing is stored, nothing paid. Raises what `fork` raises."""
         row = await self.store.get(run_id)
-        snapshot = await self.graph.aget_state(_config(row["thread_id"], row["checkpoint_id"]))
+        # Named, a checkpoint comes without what seats wrote after it: the paid answers of a panel that was stopped.
+        snapshot = await self.graph.aget_state(_config(row["thread_id"]))
+        if not _is_of(snapshot, row):
+            snapshot = await self.graph.aget_state(_config(row["thread_id"], row["checkpoint_id"]))
         values, node = _forked(snapshot.values, judge, writer, add_seats, retry_failed=retry_failed)
-        settings = load_settings(values["settings"])
-        await asyncio.to_thread(self._parts.settle, settings, stored=None)
+        await asyncio.to_thread(self._parts.settle, load_settings(values["settings"]), stored=None)
+        paid = frozenset((call["role"], call["seat"]) for call in snapshot.values.get("calls") or [])
+        return ForkPlan(row, values, node, paid)
+
+    async def paid_again(self, plan: ForkPlan) -> str:
+        """Return in one line what a fork pays, what it takes over without paying, and what that will cost."""
+        cost = await self.estimate(plan.settings, plan.seats)
+        return render_again(
+            cost if plan.compares else without_role(cost, "judge"),
+            before=plan.paid,
+            answers=plan.answers,
+            has_analysis=plan.values["analysis"] is not None,
+        )
+
+    async def begin_fork(self, plan: ForkPlan, *, owner: str = "") -> LiveRun:
+        """Start the run that was planned, on a new thread."""
         thread_id = uuid.uuid4().hex
-        kept = {**row["input"], "forked": True}
-        new = _new_row(thread_id, values["messages"], kept, owner=owner, parent_id=row["run_id"])
+        kept = {**plan.parent["input"], "forked": True}
+        parent_id = plan.parent["run_id"]
+        new = _new_row(thread_id, plan.values["messages"], kept, owner=owner, parent_id=parent_id)
         config = _config(thread_id, run_id=new["run_id"])
-        await self.graph.aupdate_state(config, values, as_node=node)
+        await self.graph.aupdate_state(config, plan.values, as_node=plan.node)
         return await self._begin(new, fresh=True)
 
     async def get(self, run_id: str) -> RunRow:
@@ -343,7 +431,9 @@ def _forked(
     """Return the state a fork starts from, and the node it counts as having run."""
     results = [r for r in values.get("results") or [] if r["content"] or not retry_failed]
     if not values.get("results"):
-        raise SettingsError("this run asked no panel, so there is nothing to fork", field="run")
+        raise _none_asked(values)
+    if retry_failed and len(results) == len(values["results"]):
+        raise _none_failed(results)
     if not (judge or writer or add_seats or len(results) < len(values["results"])):
         raise SettingsError(
             "a fork changes something", field="fork", hint="another judge or writer, an added or retried seat"
@@ -368,6 +458,24 @@ def _forked(
         "status": None if again else values.get("status"),
     }
     return state, "decide" if again else "judge"
+
+
+def _none_asked(values: Mapping[str, Any]) -> SettingsError:
+    if (values.get("decision") or {}).get("kind") == "fuse":
+        message, hint = "no seat of this run has answered yet, so there is nothing to fork", "resume it"
+        return SettingsError(message, field="run", hint=hint)
+    return SettingsError("this run asked no panel, so there is nothing to fork", field="run", hint="ask again")
+
+
+def _none_failed(results: Sequence[SeatResult]) -> SettingsError:
+    cut = [str(result["seat"]) for result in results if result["error"]]
+    said = f"; what seat {' and seat '.join(cut)} wrote before it was cut counts as an answer" if cut else ""
+    return SettingsError(
+        f"no seat of this run failed, so there is none to ask again{said}",
+        field="retry_failed",
+        value=True,
+        hint="fork it with another judge or writer, or with an added seat; resume it if it has not finished",
+    )
 
 
 def _until_panel(messages: Sequence[BaseMessage]) -> list[BaseMessage]:

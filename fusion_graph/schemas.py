@@ -129,6 +129,7 @@ class SeatResult(TypedDict):
     notes: list[str]
     tool_calls_requested: int
     tool_calls_executed: int
+    answered_by: NotRequired[str]  # the fallback that answered in the place of `model`
 
 
 class Claim(TypedDict):

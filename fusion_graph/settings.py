@@ -76,6 +76,7 @@ class Seat(_Checked):
     max_tool_calls: int | None = Field(
         None, ge=1, le=MAX_TOOL_STEPS, description="Tool steps of this seat. Empty: the run's"
     )
+    fallback: str = Field("", description="Model that is asked in this seat's place if its own fails. Empty: none")
     system_prompt: str = Field("", description="Added to the panelist's instructions")
     tools: list[str] | None = Field(
         None, max_length=MAX_TOOLS, description="Tools of this seat; an empty list: none. Left out: the run's"
@@ -128,6 +129,10 @@ class FusionSettings(_Checked):
     max_cost_usd: float = _setting(
         0.0, "Budget in US dollars: a seat stops researching when its share is spent. 0: none", "approve", ge=0
     )
+    price_ceiling: float = _setting(
+        0.0, "US dollars per million tokens that a model without a known price is taken to cost. 0: under a budget "
+        "such a model is refused", "panelist", ge=0,
+    )  # fmt: skip
     approve: bool = _setting(False, "Ask before the panel is paid for (needs a checkpointer)", "approve")  # noqa: FBT003
     require_panel: bool = _setting(False, "If no seat answers, call nobody else either", "write")  # noqa: FBT003
     panel_context: Literal["messages", "prompt"] = _setting(
@@ -164,6 +169,9 @@ class FusionSettings(_Checked):
     def roles(self) -> dict[str, list[str]]:
         """The models that a run may call, each with what it is needed for: `seat 1`, `judge`, `writer`."""
         roles = [(seat.model, f"seat {number}") for number, seat in enumerate(self.seats, 1)]
+        roles += [
+            (seat.fallback, f"seat {number}'s fallback") for number, seat in enumerate(self.seats, 1) if seat.fallback
+        ]
         roles = [] if self.mode == "never" else [*roles, (self.judge, "judge")]
         found: dict[str, list[str]] = {}
         for model, role in [*roles, (self.writer, "writer")]:

@@ -146,6 +146,8 @@ class Plan(TypedDict):
     quorum: int
     grace_seconds: float
     max_cost_usd: float | None
+    price_ceiling: float
+    fallback: str
     tools: list[str]
     allowed_domains: list[str]
     excluded_domains: list[str]

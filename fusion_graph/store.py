@@ -89,6 +89,14 @@ class Spending(TypedDict, total=False):
     unpriced: int
 
 
+_IS_HELD = "EXISTS (SELECT 1 FROM fusion_leases WHERE thread_id = ? AND token = ?)"
+
+
+def lease_lost(run_id: str) -> LeaseLostError:
+    """Build the error of a process that comes too late."""
+    return LeaseLostError(f"another process took run {run_id!r} over; nothing more is paid for here")
+
+
 class RunStore:
     """The tables of one database file. Times are seconds since the epoch."""
 
@@ -139,15 +147,23 @@ class RunStore:
         return await self._rows("SELECT * FROM fusion_runs WHERE updated_at < ?", (moment,))
 
     async def end(
-        self, run_id: str, status: RunState, result: dict[str, Any] | None, checkpoint_id: str | None
-    ) -> None:
-        """Store how a run stands now; the result and the checkpoint stay as they were where None is given."""
-        sql = (
-            "UPDATE fusion_runs SET status = ?, result = coalesce(?, result), "
-            "checkpoint_id = coalesce(?, checkpoint_id), updated_at = ? WHERE run_id = ?"
-        )
+        self,
+        run_id: str,
+        status: RunState,
+        result: dict[str, Any] | None,
+        checkpoint_id: str | None,
+        *,
+        thread_id: str,
+        token: str,
+    ) -> bool:
+        """Store how a run stands now; the result and the checkpoint stay as they were where None is given.
+
+        Return False, and store nothing, if the lease is not this token's any more.
+        """
+        new = "status = ?, result = coalesce(?, result), checkpoint_id = coalesce(?, checkpoint_id), updated_at = ?"
+        sql = f"UPDATE fusion_runs SET {new} WHERE run_id = ? AND {_IS_HELD}"  # noqa: S608  (own words)
         told = json.dumps(result) if result is not None else None
-        await self._write(sql, (status, told, checkpoint_id, time.time(), run_id))
+        return await self._write(sql, (status, told, checkpoint_id, time.time(), run_id, thread_id, token)) == 1
 
     async def delete(self, run_id: str) -> None:
         """Delete a run with its events and attempts."""
@@ -184,6 +200,10 @@ class RunStore:
         sql = "UPDATE fusion_leases SET until = ? WHERE thread_id = ? AND token = ?"
         return await self._write(sql, (time.time() + LEASE_SECONDS, thread_id, token)) == 1
 
+    async def holds(self, thread_id: str, token: str) -> bool:
+        """Return whether a lease is still this token's."""
+        return await self._one(f"SELECT 1 WHERE {_IS_HELD}", (thread_id, token)) is not None
+
     async def release(self, thread_id: str, token: str) -> None:
         """Give a lease back."""
         await self._write("DELETE FROM fusion_leases WHERE thread_id = ? AND token = ?", (thread_id, token))
@@ -195,10 +215,11 @@ class RunStore:
 
     # Events
 
-    async def append_events(self, run_id: str, events: Sequence[Event]) -> None:
-        """Store events of a run."""
-        sql = "INSERT OR REPLACE INTO fusion_events (run_id, seq, type, item, event) VALUES (?, ?, ?, ?, ?)"
-        rows = [(run_id, e["seq"], e["type"], e.get("item"), json.dumps(e, default=str)) for e in events]
+    async def append_events(self, run_id: str, events: Sequence[Event], *, thread_id: str, token: str) -> None:
+        """Store events of a run; none if the lease is not this token's any more: their numbers are another's now."""
+        sql = f"INSERT OR REPLACE INTO fusion_events (run_id, seq, type, item, event) SELECT ?, ?, ?, ?, ? WHERE {_IS_HELD}"
+        own = (thread_id, token)
+        rows = [(run_id, e["seq"], e["type"], e.get("item"), json.dumps(e, default=str), *own) for e in events]
         await self._transact(lambda: self._db.executemany(sql, rows))
 
     async def events(self, run_id: str, after: int = 0) -> list[Event]:
@@ -225,15 +246,12 @@ class RunStore:
         Raises:
             LeaseLostError: the thread's lease is not this token's any more.
         """
-        sql = (
-            "INSERT INTO fusion_attempts (id, run_id, key, entry) SELECT ?, ?, ?, ? "
-            "WHERE EXISTS (SELECT 1 FROM fusion_leases WHERE thread_id = ? AND token = ?)"
-        )
+        sql = f"INSERT INTO fusion_attempts (id, run_id, key, entry) SELECT ?, ?, ?, ? WHERE {_IS_HELD}"
         added = await self._write(
             sql, (entry["id"], entry["run_id"], entry["key"], json.dumps(entry), thread_id, token)
         )
         if added != 1:
-            raise LeaseLostError(f"another process took run {entry['run_id']!r} over; nothing more is paid for here")
+            raise lease_lost(entry["run_id"])
 
     async def end_attempt(self, entry: CallEntry, message: AIMessage | None) -> None:
         """Note how an attempt ended, with its answer where it is one."""

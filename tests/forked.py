@@ -14,13 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from coverage import Coverage
+
 
 class Forked:
     """A parent process that has imported everything, and forks on demand."""
 
     def __enter__(self) -> Self:
+        measured = ["-m", "coverage", "run"] if Coverage.current() else []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.forked"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, *measured, "-m", "tests.forked"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         return self
 

@@ -524,3 +524,50 @@ def wait_until(condition: Any, within: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
+
+
+def test_a_panel_to_be_approved_waits_with_exit_code_3_until_it_is_started_changed_or_ended(
+    cli: Cli, server: ModelServer
+) -> None:
+    waiting = cli("ask", QUESTION, *ROSTER, "--approve")
+    run = re.search(r"resume (\w{8}) --yes", waiting.stderr)
+    assert run is not None, waiting.stderr
+    paid = len(server.log)
+    shown = cli("runs", "show", run[1])
+    wrong = cli("runs", "resume", run[1], "--panel", "nope")
+    changed = cli("runs", "resume", run[1], "--panel", "openai:two", "--json")
+    again = cli("runs", "resume", run[1], "--yes")
+
+    assert (waiting.returncode, waiting.stdout, paid) == (3, "", 0)
+    assert "cost unknown: 2 seats (openai:one, openai:two), then openai:three compares" in waiting.stderr
+    assert "fusion runs resume" in shown.stderr
+    assert wrong.returncode == 3
+    assert "'nope' names no provider" in wrong.stderr
+    assert changed.returncode == 0, changed.stderr
+    assert [response["model"] for response in json.loads(changed.stdout)["responses"]] == ["openai:two"]
+    assert again.returncode == 2
+    assert "does not wait for approval: it is ok" in again.stderr
+
+
+def test_an_approval_that_is_refused_ends_the_run_unpaid_and_yes_never_waits(cli: Cli, server: ModelServer) -> None:
+    waiting = cli("ask", QUESTION, *ROSTER, FUSION_APPROVE="1")
+    run = re.search(r"resume (\w{8}) --yes", waiting.stderr)
+    assert run is not None, waiting.stderr
+    ended = cli("runs", "resume", run[1], "--no", "--reason", "too dear")
+    paid = len(server.log)
+    started = cli("ask", QUESTION, *ROSTER, "--yes", FUSION_APPROVE="1")
+
+    assert (ended.returncode, paid) == (1, 0)
+    assert "the panel was not approved: too dear" in ended.stderr
+    assert started.returncode == 0, started.stderr
+
+
+def test_a_budget_is_refused_where_no_price_is_known_unless_a_ceiling_is_given(cli: Cli, server: ModelServer) -> None:
+    refused = cli("ask", QUESTION, *ROSTER, "--max-cost", "1")
+    paid = len(server.log)
+    capped = cli("ask", QUESTION, *ROSTER, "--max-cost", "1", "--price-ceiling", "50")
+
+    assert (refused.returncode, paid) == (2, 0)
+    assert "no price is known for openai:one, openai:two, openai:three, openai:four" in refused.stderr
+    assert "--price-ceiling" in refused.stderr
+    assert capped.returncode == 0, capped.stderr

@@ -197,7 +197,7 @@ def test_the_sum_in_words_is_a_range_a_lower_bound_nothing_or_unknown() -> None:
         return (None, None) if name == "a/one" else (0.0, "test")
 
     alone = settings(mode="never")
-    assert render_estimate(estimate_run(settings(), [], free)) == "nothing"
+    assert render_estimate(estimate_run(settings(), [], free)) == "no cost"
     assert render_estimate(estimate_run(settings(), [], unknown)) == "cost unknown"
     assert render_estimate(estimate_run(settings(), [], free_but_one)) == "cost unknown"
     assert render_estimate(estimate_run(settings(), [], cent)) == "about $0.06-0.13"

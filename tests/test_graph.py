@@ -248,6 +248,36 @@ async def test_when_nobody_can_write_the_best_supported_answer_stands_in_labelle
     assert result["answer"].endswith("south found it [1].")
 
 
+async def test_a_writer_that_hangs_leaves_time_for_another_and_both_fit_into_the_time_of_one() -> None:
+    async def hangs(_request: ScriptedRequest) -> str:
+        await asyncio.sleep(3600)
+        return "never"
+
+    models = scripted(writer=hangs)
+
+    result = await asyncio.wait_for(run(models, panel_timeout_seconds=2), 30)
+
+    assert result["status"] == "degraded"
+    assert "judge wrote the answer in the place of writer" in result["reasons"]
+    assert result["usage"]["calls"][-1]["outcome"] == "answer"
+
+
+async def test_writers_that_all_hang_leave_the_best_answer_of_the_panel() -> None:
+    def hangs(request: ScriptedRequest) -> Any:
+        material = "Material for your answer" in request.text
+        return asyncio.sleep(3600, "never") if material else f"{request.model} has seen it."
+
+    models = scripted(writer=hangs, judge=hangs, north=hangs)
+
+    result = await asyncio.wait_for(run(models, panel=["north", "south"], panel_timeout_seconds=2), 60)
+
+    assert result["answer"].endswith("north has seen it.")
+    assert result["status"] == "degraded"
+    writing = [call for call in result["usage"]["calls"] if call["role"] == "writer"]
+    assert {call["outcome"] for call in writing} == {"timeout"}
+    assert len({call["model"] for call in writing}) == 3
+
+
 async def test_a_writer_alone_that_fails_leaves_no_answer_and_an_error() -> None:
     result = await run(scripted(writer=lambda _request: ScriptedError("no money", status_code=402)), mode="never")
 

@@ -204,7 +204,7 @@ def test_the_demo_costs_nothing_and_a_fetched_list_has_the_last_word_on_prices(c
 
     after = cli.json("estimate", *opus, **environ)
 
-    assert "\nnothing\n" in cli("estimate", "--preset", "demo").stdout
+    assert "\nno cost\n" in cli("estimate", "--preset", "demo").stdout
     assert before["cost_usd"] is None  # the table does not speak for a server of one's own
     assert after["cost_usd"]["low"] > 0
     assert "openrouter's list of 20" in after["parts"][0]["price_source"]

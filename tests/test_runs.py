@@ -188,6 +188,33 @@ async def test_a_run_that_was_taken_over_stops_without_paying(db: Path) -> None:
     assert len(models.requests) == 3
 
 
+async def test_a_worker_that_wakes_late_writes_nothing_over_what_its_successor_does(db: Path) -> None:
+    answering, taken = asyncio.Event(), asyncio.Event()
+
+    async def slow(_request: ScriptedRequest) -> str:
+        answering.set()
+        await taken.wait()
+        return "An answer that comes too late."
+
+    models = scripted(writer=slow)
+    async with open_runs(db, parts(models)) as runs:
+        live = await runs.start(["What?"], ROSTER)
+        await answering.wait()
+        before = [event["seq"] for event in await runs.store.events(live.run_id)]
+        await change(db, "UPDATE fusion_leases SET token = 'somebody else'")
+        taken.set()
+
+        with pytest.raises(LeaseLostError, match="took run"):
+            await live.result()
+
+        snapshot = await runs.graph.aget_state({"configurable": {"thread_id": live.thread_id}})
+        after = [event["seq"] for event in await runs.store.events(live.run_id)]
+        row = await runs.store.get(live.run_id)
+    assert snapshot.next == ("write",)
+    assert after == before
+    assert (row["status"], row["result"]) == ("running", None)
+
+
 async def test_a_lease_of_a_dead_process_is_taken_over_at_once(db: Path) -> None:
     async with open_store(db) as store:
         await store.acquire("t", "first")

@@ -134,6 +134,7 @@ def test_the_same_model_may_sit_twice_each_time_with_its_own_settings(environ: d
         "temperature": 0.0,
         "reasoning": "high",
         "max_tool_calls": 1,
+        "fallback": "spare",
         "system_prompt": "Be brief.",
         "tools": [],
     }
@@ -141,7 +142,7 @@ def test_the_same_model_may_sit_twice_each_time_with_its_own_settings(environ: d
     found = resolve({"panel": ["m", own]}, environ=environ)
 
     assert found.dump()["panel"] == [
-        {**dict.fromkeys(own), "model": "m", "name": "", "reasoning": "", "system_prompt": ""},
+        {**dict.fromkeys(own), "model": "m", "name": "", "reasoning": "", "fallback": "", "system_prompt": ""},
         own,
     ]
 
@@ -200,6 +201,7 @@ def test_nobody_has_to_set_anything(environ: dict[str, str]) -> None:
         "grace_seconds": 30,
         "panel_timeout_seconds": 420,
         "max_cost_usd": 0,
+        "price_ceiling": 0,
         "approve": False,
         "require_panel": False,
         "panel_context": "messages",
@@ -338,6 +340,7 @@ BY_VARIABLE: list[tuple[str, str, Any]] = [
     ("grace_seconds", "1.5", 1.5),
     ("panel_timeout_seconds", "90", 90.0),
     ("max_cost_usd", "0.25", 0.25),
+    ("price_ceiling", "30", 30.0),
     ("approve", "yes", True),
     ("approve", "0", False),
     ("require_panel", "TRUE", True),

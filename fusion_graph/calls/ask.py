@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -44,6 +44,7 @@ UNBILLED: frozenset[Outcome] = frozenset(
     {"bad_request", "unauthorized", "payment_required", "not_found", "rate_limited", "context_overflow"}
 )
 ANSWERED: frozenset[Outcome] = frozenset({"answer", "tool_calls", "cut"})
+FAILED: frozenset[Outcome] = frozenset(get_args(Outcome)) - ANSWERED - {"context_overflow"}  # a fallback may do better
 _OPTIONAL = ("temperature", "tool_choice", "reasoning", "max_tokens", "response_format")
 _LIMITER = Limiter(MAX_CONCURRENT_CALLS)
 _log = logging.getLogger(__name__)
@@ -99,11 +100,26 @@ class Asker:
         self._load(name, temperature=None, max_tokens=None, reasoning=None)
 
     async def __call__(self, call: Call, /, *, emit: Emit | None = None) -> Reply:
-        """Return what became of `call` after at most two retries and what its model made us leave out."""
-        if recalled := await _recalled(call, emit):
-            return recalled
-        request = _digest(call)  # of what was asked for, whatever its model then made us leave out
+        """Return what became of `call` after at most two retries and what its model made us leave out.
+
+        If it failed and names a fallback, that model is asked in the time that is left; the ledger tells of both.
+        """
+        stand_in = (
+            replace(call, model=call.fallback, key=f"{call.key}:fallback", fallback="") if call.fallback else None
+        )
+        for asked in (call, stand_in):
+            if asked and (recalled := await _recalled(asked, emit)):
+                return recalled
         deadline = self._clock() + call.timeout_seconds
+        reply = await self._tried(call, deadline, emit)
+        left = deadline - self._clock()
+        if stand_in is None or reply.outcome not in FAILED or left <= 0 or _is_over(call):
+            return reply
+        second = await self._tried(replace(stand_in, timeout_seconds=left), deadline, emit)
+        return replace(second if second.outcome not in FAILED else reply, entries=[*reply.entries, *second.entries])
+
+    async def _tried(self, call: Call, deadline: float, emit: Emit | None) -> Reply:
+        request = _digest(call)  # of what was asked for, whatever its model then made us leave out
         refused = self._refused[call.model, bool(call.tools)]
         tries = Tries(dict(refused))
         while True:

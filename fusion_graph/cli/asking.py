@@ -48,7 +48,19 @@ def ask(
     max_cost: Annotated[
         float | None, typer.Option(help="Budget in US dollars: a seat stops researching when its share is spent.")
     ] = None,
+    price_ceiling: Annotated[
+        float | None,
+        typer.Option(
+            help="Under a budget: what a model without a known price costs at most, in dollars per million tokens."
+        ),
+    ] = None,
     min_answers: Annotated[int | None, typer.Option(help="Fewer answers than this are an error.")] = None,
+    approve: Annotated[
+        bool | None,
+        typer.Option(
+            "--approve/--yes", help="Tell the price and wait for a yes before the panel is paid; or never wait."
+        ),
+    ] = None,
     thread: Annotated[
         str | None, typer.Option(help="Go on with this thread: the panel sees what was said before.")
     ] = None,
@@ -68,7 +80,9 @@ def ask(
         "tools": listed(tools),
         "excluded_domains": listed(exclude),
         "max_cost_usd": max_cost,
+        "price_ceiling": price_ceiling,
         "min_answers": min_answers,
+        "approve": approve,
     }
     settings = {name: value for name, value in given.items() if value is not None}
     text = _question(question)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from fusion_graph import terminal
+from fusion_graph.cli import approving
 from fusion_graph.cli.app import print_result, tell
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ async def follow(
                 raise
             tell(*await _stopped(view, runs))
             return 130
+    if result.get("approval") and runs and not (as_json or as_events) and approving.can_be_asked():
+        if decision := approving.ask_about(result):
+            live = await runs.resume(live.run_id, decision)
+            return await follow(live, as_json=False, as_events=False, strict=strict, quiet=quiet, runs=runs)
+        return _exit_code(result, strict=strict)
     if as_json:
         print_result(json.dumps(result, ensure_ascii=False))
     elif not as_events:
@@ -53,6 +59,9 @@ async def follow(
 def show_result(result: dict[str, Any], *, quiet: bool = False, seconds: float | None = None) -> None:
     """Print the answer on stdout; on stderr how it was degraded before it, and what it cost after it."""
     width = terminal.width_of(sys.stderr)
+    if result.get("approval"):
+        approving.tell_waiting(result)
+        return
     tell(*terminal.opening_lines(result, width=width))
     if terminal.is_page():
         from fusion_graph.terminal.page import print_page

@@ -15,14 +15,18 @@ from fusion_graph.cli.app import (
     Database,
     ForkedJudge,
     ForkedWriter,
+    JudgeModel,
     OptionalRunId,
+    PanelModels,
     Quiet,
     RunId,
+    WriterModel,
     listed,
     print_result,
     runs_app,
     with_runs,
 )
+from fusion_graph.cli.approving import approved, edited, rejected
 from fusion_graph.cli.showing import follow, introduce, show_result
 
 if TYPE_CHECKING:
@@ -64,15 +68,31 @@ def show_run(run: RunId, db: Database = None, as_json: AsJson = False) -> None:
 @runs_app.command("resume", epilog=CODES)
 def resume_run(
     run: RunId,
+    yes: Annotated[
+        bool | None, typer.Option("--yes/--no", help="Start a panel that waits for approval, or do not.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why not; with --no.")] = "declined",
+    panel: PanelModels = None,
+    judge: JudgeModel = None,
+    writer: WriterModel = None,
+    max_cost: Annotated[float | None, typer.Option(help="Budget in US dollars.")] = None,
     db: Database = None,
     as_json: AsJson = False,
     events: AsEvents = False,
     quiet: Quiet = False,
 ) -> None:
-    """Go on with a stopped run where it was; of a finished one, print the result again."""
+    """Go on with a stopped run where it was; of a finished one, print the result again.
+
+    A run that waits for approval is started by --yes, or by what you change of it, and ended by --no.
+    """
+    given = {"panel": listed(panel), "judge": judge, "writer": writer, "max_cost_usd": max_cost}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if yes is False and changes:
+        raise typer.BadParameter("--no starts nothing, so there is nothing to change")
+    decision = rejected(reason) if yes is False else edited(changes) if changes else approved() if yes else None
 
     async def work(runs: "Runs") -> int:
-        live = await runs.resume(run)
+        live = await runs.resume(run, decision)
         return await follow(live, as_json=as_json, as_events=events, strict=False, quiet=quiet, runs=runs)
 
     with_runs(db, work, as_json=as_json)
@@ -90,12 +110,17 @@ def fork_run(
     events: AsEvents = False,
     quiet: Quiet = False,
 ) -> None:
-    """Start a new run from another's answers: what does not change is not paid again."""
+    """Start a new run from another's answers: what does not change is not paid again. What is, is told before."""
+    from fusion_graph.cli.app import tell
+    from fusion_graph.terminal.words import in_line
 
     async def work(runs: "Runs") -> int:
-        live = await runs.fork(
+        plan = await runs.plan_fork(
             run, judge=judge, writer=writer, add_seats=listed(add_seat) or [], retry_failed=retry_failed
         )
+        if not quiet:
+            tell(*terminal.wrapped(in_line(await runs.paid_again(plan)), terminal.width_of(sys.stderr)))
+        live = await runs.begin_fork(plan)
         return await follow(live, as_json=as_json, as_events=events, strict=False, quiet=quiet, runs=runs)
 
     with_runs(db, work, as_json=as_json)

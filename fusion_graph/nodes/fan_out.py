@@ -67,6 +67,8 @@ def _plan(settings: FusionSettings, seat: Seat, *, panel_id: str, quorum: int) -
         "quorum": quorum,
         "grace_seconds": settings.grace_seconds,
         "max_cost_usd": share,
+        "price_ceiling": settings.price_ceiling,
+        "fallback": seat.fallback,
         "tools": settings.tools if seat.tools is None else seat.tools,
         "allowed_domains": settings.allowed_domains,
         "excluded_domains": settings.excluded_domains,

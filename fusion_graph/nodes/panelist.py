@@ -4,6 +4,7 @@ A seat never raises. When a budget is spent it makes a last call without tools a
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -33,6 +34,7 @@ TOOL_SECONDS = 60.0
 LAST_CALL_SHARE = 0.25  # of the seat's time is kept for the call that turns research into an answer
 HIDDEN = "do-not-render-"  # chat clients show every message of a stream but those with this id prefix
 UNREADABLE = "__unreadable__"
+_TOOLS = re.compile(r"\btools?\b|function.?call", re.IGNORECASE)
 READ = "read"  # the keys of the sources whose text a tool's message is
 
 
@@ -54,8 +56,8 @@ async def call_model(
         reply = await _last_call(state, ask, emit, spent, panel, prior=[])
     else:
         reply = await ask_with_room(ask, _call(state, tools, panel), emit, whole=False)
-        if reply.outcome == "context_overflow" and steps:
-            spent = "its results no longer fit into your context"
+        spent = _why_no_more_tools(reply, steps, tools)
+        if spent:
             reply = await _last_call(state, ask, emit, spent, panel, prior=reply.entries)
     update = {"calls": reply.entries, "elapsed_seconds": state.get("elapsed_seconds", 0.0) + time.monotonic() - started}
     if reply.outcome == "tool_calls" and tools and reply.message:
@@ -101,19 +103,43 @@ def _spent_budget(state: PanelistState) -> str | None:
         return f"all {plan['max_tool_calls']} tool rounds are used"
     if _seconds_left(state) < plan["timeout_seconds"] * LAST_CALL_SHARE:
         return "the time is nearly over"
-    paid = sum(call["cost_usd"] or 0.0 for call in state.get("calls") or [])
+    paid = sum(_cost(call, plan.get("price_ceiling", 0.0)) for call in state.get("calls") or [])
     if plan["max_cost_usd"] is not None and paid >= plan["max_cost_usd"] * (1 - LAST_CALL_SHARE):
         return "the budget is nearly spent"
     return None
 
 
+def _cost(call: CallEntry, ceiling: float) -> float:
+    """Return what a call cost, in US dollars; of one without a price, what it costs at most."""
+    if call["cost_usd"] is not None:
+        return call["cost_usd"]
+    tokens = call["tokens"]
+    return (tokens["input"] + tokens["output"]) * ceiling / 1_000_000 if tokens else 0.0
+
+
+def _stands_in(state: PanelistState, *more: CallEntry) -> bool:
+    """Return whether the fallback has taken over this seat: it goes on with what it has begun."""
+    fallback, calls = state["plan"].get("fallback"), [*(state.get("calls") or []), *more]
+    return any(call["model"] == fallback and call["outcome"] in {"answer", "tool_calls"} for call in calls)
+
+
+def _why_no_more_tools(reply: Reply, steps: int, tools: Sequence[BaseTool]) -> str | None:
+    """Return why the seat has to answer without another round of tools, None if it need not."""
+    if reply.outcome == "context_overflow" and steps:
+        return "its results no longer fit into your context"
+    refused = reply.outcome in {"bad_request", "not_found"} and reply.error and _TOOLS.search(reply.error["message"])
+    return "no tool can be used" if tools and refused else None
+
+
 def _call(state: PanelistState, tools: Sequence[BaseTool], panel: Panel) -> Call:
-    plan = state["plan"]
+    plan, fallback = state["plan"], state["plan"].get("fallback", "")
+    stands_in = _stands_in(state)
     return Call(
         role="panelist",
         key=f"panelist:{state['seat']}:{_steps(state)}",
         seat=state["seat"],
-        model=plan["model"],
+        model=fallback if stands_in else plan["model"],
+        fallback="" if stands_in else fallback,
         messages=state["messages"],
         timeout_seconds=max(_seconds_left(state), 1.0),
         tools=tools,
@@ -175,7 +201,10 @@ def _result(state: PanelistState, reply: Reply, notes: list[str]) -> SeatResult:
     partial = bool(text and error)
     if partial and error:
         notes = [*notes, f"the answer is partial: {error['message']}"]
-    return _seat_result(state, text, error, notes, partial=partial)
+    result = _seat_result(state, text, error, notes, partial=partial)
+    if text and _stands_in(state, *reply.entries):
+        result["answered_by"] = state["plan"]["fallback"]
+    return result
 
 
 def _seat_result(

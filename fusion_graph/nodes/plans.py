@@ -11,9 +11,8 @@ from typing import Protocol
 from langchain_core.messages import AIMessage, BaseMessage, RemoveMessage
 
 from fusion_graph.estimate import Estimate, render_estimate
+from fusion_graph.results import PLAN_ID
 from fusion_graph.settings import FusionSettings
-
-PLAN_ID = "fusion-plan-"  # the ids of plan messages begin so
 
 
 class EstimateRun(Protocol):

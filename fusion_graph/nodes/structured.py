@@ -5,6 +5,7 @@ Thinking models refuse a forced tool call, so none is used. What a model refuses
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -42,23 +43,31 @@ class Ladder:
         self._start: dict[str, int] = {}  # model -> the first rung it does not refuse
 
     async def climb(self, ask: Ask, call: Call, render: Render, emit: Emit) -> Found:
-        """Return the report, or None and why, and the ledger of all it took."""
-        request, reply = await self._first_answer(ask, call, render, emit)
+        """Return the report, or None and why, and the ledger of all it took: in the time of one call."""
+        deadline = time.monotonic() + call.timeout_seconds
+        request, reply = await self._first_answer(ask, call, render, emit, deadline)
         # Mending the worst of texts takes seconds, and other runs share this event loop.
         report, failure, problem = await asyncio.to_thread(_read, reply)
         if report or reply.outcome not in _SAID:
             return report, failure, reply.entries
-        second = await ask(_repair(request, reply, problem), emit=emit)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            salvaged = await asyncio.to_thread(_salvaged, reply)
+            return salvaged, None if salvaged else failure, reply.entries
+        second = await ask(replace(_repair(request, reply, problem), timeout_seconds=left), emit=emit)
         report, failure = await asyncio.to_thread(_settled, reply, second)
         return report, failure, [*reply.entries, *second.entries]
 
-    async def _first_answer(self, ask: Ask, call: Call, render: Render, emit: Emit) -> tuple[Call, Reply]:
+    async def _first_answer(
+        self, ask: Ask, call: Call, render: Render, emit: Emit, deadline: float
+    ) -> tuple[Call, Reply]:
         """Return the reply of the first rung the model accepts; evidence too long for it is cut once."""
         entries: list[CallEntry] = []
         rung, share = self._start.get(call.model, 0), 1.0
         while True:
             key = f"judge:{rung}" + ("" if share == 1 else ":smaller")
-            request = replace(call, key=key, messages=render(share), response_format=_RUNGS[rung])
+            left = max(deadline - time.monotonic(), 0.0)
+            request = replace(call, key=key, messages=render(share), response_format=_RUNGS[rung], timeout_seconds=left)
             reply = await ask_with_room(ask, request, emit, whole=True)
             entries += reply.entries
             if rung + 1 < len(_RUNGS) and _refuses_format(reply.error):

@@ -4,6 +4,7 @@ Fallbacks, in order: the writer, another model of this run, the best-supported s
 answer.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +21,7 @@ from fusion_graph.schemas import CallEntry, FailureReason, RunStatus, SeatResult
 from fusion_graph.settings import FusionSettings, load_settings
 from fusion_graph.state import FusionState
 
+FIRST_SHARE = 0.6  # of the time left goes to a writer while there is another to fall back to
 MAX_MATERIAL_CHARS = 400_000  # about 100,000 tokens; a writer whose context is smaller gets a quarter
 
 
@@ -78,8 +80,12 @@ async def _written(turn: _Turn, ask: Ask) -> _Written:
     """Return the writer's message, or what stands in for it."""
     written = _Written()
     half: AIMessage | None = None
-    for model in _writers(turn):
-        reply = await _ask_writer(turn, ask, model)
+    deadline = time.monotonic() + turn.settings.panel_timeout_seconds
+    for model, share in _writers(turn).items():
+        seconds = (deadline - time.monotonic()) * share
+        if seconds <= 0:
+            break
+        reply = await _ask_writer(turn, ask, model, seconds)
         message = _message(turn, reply)
         written.entries += reply.entries
         has_come = bool(message.text or message.tool_calls)
@@ -108,24 +114,27 @@ def _stand_in(turn: _Turn, written: _Written, half: AIMessage | None) -> None:
         written.message, written.failure = half, None
 
 
-def _writers(turn: _Turn) -> list[str]:
-    """Return the models to try: the writer, then the judge, then a seat that has answered."""
+def _writers(turn: _Turn) -> dict[str, float]:
+    """Return the models to try (the writer, the judge, a seat that has answered), each with its share of the time left."""
     others = [turn.settings.judge, *(result["model"] for result in turn.usable)] if turn.fused else []
-    return list(dict.fromkeys([turn.settings.writer, *others]))[:3]
+    models = list(dict.fromkeys([turn.settings.writer, *others]))[:3]
+    return {model: 1.0 if model == models[-1] else FIRST_SHARE for model in models}
 
 
-async def _ask_writer(turn: _Turn, ask: Ask, model: str) -> Reply:
+async def _ask_writer(turn: _Turn, ask: Ask, model: str, seconds: float) -> Reply:
     """Return the reply to the full material, or to a quarter of it where the full one overflows the model's context."""
     entries: list[CallEntry] = []
+    deadline = time.monotonic() + seconds
     for number, share in enumerate((1.0, 0.25)):
-        reply = await ask_with_room(ask, _call(turn, model, share, number), turn.emit, whole=False)
+        left = max(deadline - time.monotonic(), 0.0)
+        reply = await ask_with_room(ask, _call(turn, model, share, number, left), turn.emit, whole=False)
         entries += reply.entries
         if reply.outcome != "context_overflow" or not turn.usable:
             break
     return replace(reply, entries=entries)
 
 
-def _call(turn: _Turn, model: str, share: float, number: int) -> Call:
+def _call(turn: _Turn, model: str, share: float, number: int, seconds: float) -> Call:
     caller = turn.state.get("caller") or {}
     tools = caller.get("tools") or []
     choice = caller.get("tool_choice")
@@ -134,7 +143,7 @@ def _call(turn: _Turn, model: str, share: float, number: int) -> Call:
         key=f"write:{len(turn.state['messages'])}:{model}" + (f":{number}" if number else ""),
         model=model,
         messages=_material(turn, share, tools=bool(tools)),
-        timeout_seconds=turn.settings.panel_timeout_seconds,
+        timeout_seconds=seconds,
         tools=tools,
         tool_choice=None if choice == prompts.FUSION_TOOL_NAME else choice,
         response_format=caller.get("response_format"),
@@ -240,6 +249,8 @@ def _panel_reasons(turn: _Turn) -> list[str]:
         if result["error"]:
             verb = "was cut" if result["content"] else "failed"
             reasons.append(f"{who} {verb}: {result['error']['message']}")
+        elif "answered_by" in result:
+            reasons.append(f"{who} failed, and its fallback {result['answered_by']} answered")
     if turn.too_few:
         reasons.append(
             f"{len(turn.usable)} of {len(turn.results)} seats answered, {turn.settings.min_answers} are needed"

@@ -1532,3 +1532,53 @@ def test_a_key_that_several_models_lack_is_told_once_with_all_it_is_needed_for()
 
     assert str(raised.value) == "X_API_KEY is not set (needed by seat 1, seat 3, judge, writer)"
     assert raised.value.hint == "export it"
+
+
+# A fallback
+
+
+def by_name(**outcomes: Outcome) -> Callable[[ScriptedRequest], Any]:
+    return lambda request: outcomes[request.model]
+
+
+@pytest.mark.parametrize("outcome", [error(401), error(404), error(500), "", ScriptedReply("", refusal="No.")], ids=str)
+async def test_a_fallback_is_asked_where_a_model_failed(outcome: Outcome) -> None:
+    it = Setting(*[by_name(alpha=outcome, beta="spare")] * 5)
+
+    reply = await it.reply(fallback="beta")
+
+    assert (reply.outcome, reply.text) == ("answer", "spare")
+    assert [entry["model"] for entry in reply.entries][-2:] == ["alpha", "beta"]
+    assert reply.entries[-1]["key"] == "panelist:1:0:fallback"
+
+
+@pytest.mark.parametrize("outcome", ["whole", ScriptedReply("half", finish_reason="length"), error(413)], ids=str)
+async def test_no_fallback_is_asked_where_there_is_an_answer_or_too_much_was_asked(outcome: Outcome) -> None:
+    it = Setting(by_name(alpha=outcome, beta="spare"))
+
+    reply = await it.reply(fallback="beta")
+
+    assert {entry["model"] for entry in reply.entries} == {"alpha"}
+
+
+async def test_what_a_fallback_answered_is_recalled_without_asking_the_model_that_failed() -> None:
+    notes = Notes()
+    again = Setting("never asked")
+    with within(RunScope("run", notes)):
+        first = await Setting(*[by_name(alpha=error(404), beta="spare")] * 2).ask(a_call(fallback="beta"))
+        recalled = await again.ask(a_call(fallback="beta"))
+
+    assert (first.text, recalled.text) == ("spare", "spare")
+    assert again.models.requests == []
+
+
+async def test_a_fallback_has_only_the_time_that_is_left() -> None:
+    async def slow(_request: ScriptedRequest) -> Outcome:
+        it.clock.now += SECONDS + 1
+        return error(500)
+
+    it = Setting(slow, "too late")
+
+    reply = await it.reply(fallback="beta")
+
+    assert {entry["model"] for entry in reply.entries} == {"alpha"}

@@ -199,4 +199,4 @@ async def test_what_it_would_cost_is_told_where_prices_are_known() -> None:
     graph: Any = build_fusion_graph(environ={}).compile(checkpointer=InMemorySaver())
     demo = await graph.ainvoke({"messages": [("user", "Why?")]}, CONFIG, context={"preset": "demo", "approve": True})
 
-    assert request(demo)["args"]["estimate"] == "nothing"
+    assert request(demo)["args"]["estimate"] == "no cost"

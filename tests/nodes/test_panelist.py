@@ -207,6 +207,74 @@ async def test_a_seat_stops_researching_when_its_share_of_the_budget_is_spent() 
     assert "the budget is nearly spent" in result["state"]["results"][0]["notes"][0]
 
 
+async def test_under_a_price_ceiling_a_call_without_a_price_counts_as_what_it_costs_at_most() -> None:
+    def script(request: ScriptedRequest) -> Any:
+        return calls("look_up") if request.tools else "Enough."
+
+    models = scripted(north=script)
+
+    result = await run(
+        models, panel=["north"], tools=[look_up()], max_cost_usd=0.6, max_tool_calls=9, price_ceiling=1_000_000
+    )
+
+    assert len(asked(models, "north")) == 2
+    assert result["usage"]["total"]["cost_usd"] is None
+    assert "the budget is nearly spent" in result["state"]["results"][0]["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(400, "this model does not support tools"), (404, "No endpoints found that support tool use")],
+)
+async def test_a_seat_whose_model_takes_no_tools_answers_without(status: int, words: str) -> None:
+    def toolless(request: ScriptedRequest) -> Any:
+        return ScriptedError(words, status_code=status) if request.tools else "From what I know."
+
+    models = scripted(north=toolless)
+
+    result = await run(models, panel=["north", "south"], tools=[look_up()])
+
+    assert result["responses"][0]["content"] == "From what I know."
+    assert result["state"]["results"][0]["notes"] == ["it answered early: no tool can be used"]
+    assert len(asked(models, "north")) == 2
+
+
+async def test_a_seat_whose_model_fails_goes_on_with_its_fallback_and_says_so() -> None:
+    def broken(request: ScriptedRequest) -> Any:
+        return ScriptedError("no such model", status_code=404)
+
+    def spare(request: ScriptedRequest) -> Any:
+        return calls("look_up") if len(request.messages) == 2 else "The spare found it [1]."
+
+    models = scripted(north=broken, spare=spare)
+    panel = [{"model": "north", "fallback": "spare"}, "south"]
+
+    result = await run(models, panel=panel, tools=[look_up()])
+
+    assert result["responses"][0] == {
+        "seat": 1,
+        "model": "north",
+        "content": "The spare found it [1].",
+        "partial": False,
+        "answered_by": "spare",
+    }
+    assert (result["status"], result["failed_models"]) == ("degraded", [])
+    assert result["reasons"] == ["seat 1 (north) failed, and its fallback spare answered"]
+    assert len(asked(models, "north")) == 1  # once it has failed it is not asked again
+    own = [(call["model"], call["outcome"]) for call in result["usage"]["calls"] if call["seat"] == 1]
+    assert own == [("north", "not_found"), ("spare", "tool_calls"), ("spare", "answer")]
+
+
+async def test_a_seat_whose_fallback_fails_as_well_tells_why_its_own_model_failed() -> None:
+    def broken(request: ScriptedRequest) -> Any:
+        return ScriptedError(f"{request.model} is gone", status_code=404)
+
+    result = await run(scripted(north=broken, spare=broken), panel=[{"model": "north", "fallback": "spare"}, "south"])
+
+    assert "north is gone" in result["failed_models"][0]["error"]
+    assert [call["model"] for call in result["usage"]["calls"] if call["seat"] == 1] == ["north", "spare"]
+
+
 async def test_an_answer_cut_by_the_output_limit_counts_and_is_labelled_partial() -> None:
     models = scripted(north=lambda _r: ScriptedReply("Half an ans", finish_reason="length"))
 

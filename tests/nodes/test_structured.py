@@ -1,5 +1,6 @@
 """The ladder to a report: what models refuse, and what they send instead of JSON."""
 
+import asyncio
 import json
 import re
 import time
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
-from fusion_graph.calls import Asker, Call
+from fusion_graph.calls import Asker, Call, Reply
 from fusion_graph.models.scripted import Script, ScriptedError, ScriptedModels, ScriptedReply, ScriptedRequest
 from fusion_graph.nodes.structured import Found, Ladder
 from fusion_graph.report import JudgeReport, parse_json_object
@@ -494,3 +495,21 @@ def test_a_report_is_found_amid_any_prose_without_braces(before: str, after: str
 
     assert found is not None
     assert JudgeReport.model_validate(found) == JudgeReport.model_validate(REPORT)
+
+
+async def test_all_rungs_and_the_repair_share_the_time_of_one_call() -> None:
+    seconds: list[float] = []
+    judge = Judge(ScriptedError("response_format is not supported", status_code=400), "no JSON", "none either")
+
+    async def ask(call: Call, /, *, emit: Any = None) -> Reply:
+        seconds.append(call.timeout_seconds)
+        await asyncio.sleep(0.01)
+        return await judge.ask(call, emit=emit)
+
+    call = Call("judge", "judge", "judge", (), timeout_seconds=60, temperature=0.0, max_tokens=100)
+    await judge.ladder.climb(ask, call, judge._render, lambda _event: None)  # type: ignore[arg-type]  # it asks only
+
+    assert len(seconds) == 3
+    assert seconds[0] <= 60
+    assert seconds == sorted(seconds, reverse=True)
+    assert len(set(seconds)) == 3

@@ -192,6 +192,31 @@ def test_a_panel_that_fails_whole_is_an_error(window: OpenWindow, server: ModelS
     is_golden("no_answer_80", terminal.text)
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_panel_to_be_approved_is_asked_about_at_the_terminal(
+    window: OpenWindow, server: ModelServer, columns: int
+) -> None:
+    terminal = window(columns)
+
+    server.settings.behaviour = by_model(GOOD)
+
+    terminal.start(*ASK, *ROSTER, "--approve")
+    terminal.until(lambda screen: "[e]dit" in screen)
+    terminal.press(CTRL_C)
+    assert terminal.wait() == 3
+    is_golden(f"paused_{columns}", terminal.text)
+    run = run_id(terminal)
+    terminal.start("runs", "resume", run)
+    terminal.until(lambda screen: screen.count("[e]dit") == 2)
+    terminal.press("e\n")
+    terminal.until(lambda screen: "panel [" in screen)
+    terminal.press("openai:one, openai:three\n\n\n\n")
+
+    assert terminal.wait() == 0
+    assert "2 of 2 seats" in terminal.text
+    assert not server.requests_of(TWO)
+
+
 def test_a_second_ctrl_c_leaves_at_once_with_the_cursor_and_the_run_kept(
     window: OpenWindow, server: ModelServer, environ: Mapping[str, str]
 ) -> None:
