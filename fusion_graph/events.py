@@ -6,6 +6,7 @@ server, a chat model) it makes from these events; not streaming is `LiveRun.resu
 """
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ DELTAS = frozenset({"panelist_delta", "answer_delta"})
 LAST = frozenset({"interrupted", "finished", "failed"})
 SAVED_AT_ONCE = 64  # deltas that may wait in memory for the next event of another kind
 RESERVED = 1000  # sequence numbers noted ahead, so that a killed process's unsaved ones are never given out again
+_log = logging.getLogger(__name__)
 _WHOLE = frozenset({"answer", "tool_calls", "cut", "empty"})  # outcomes whose text stands
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
@@ -112,9 +114,8 @@ class Narrator:
             return []
         self._calls.add(call["id"])
         subject = next((subject for subject, attempt in self._attempt.items() if attempt == call["id"]), None)
-        torn = self._torn(subject) if subject and call["outcome"] not in _WHOLE else []
-        seat = {"seat": call["seat"]} if call["seat"] else {}
-        return [self.event("call_finished", call=call, **seat), *torn]
+        finished = self.event("call_finished", call=call, **({"seat": call["seat"]} if call["seat"] else {}))
+        return [finished, *(self._torn(subject) if subject and call["outcome"] not in _WHOLE else [])]
 
     def _torn(self, subject: str) -> list[Event]:
         self._attempt.pop(subject, None)
@@ -269,9 +270,13 @@ class LiveRun:
             raise
 
     async def _fail(self, status: RunState, error: CallError) -> None:
-        if self._log:
-            await self._log.close(status, None)
-        await self._tell([self._narrator.event("failed", reason=status, error=error)])
+        """Store how the run stands and tell listeners, who learn of it even if nothing can be stored any more."""
+        try:
+            if self._log:
+                await self._log.close(status, None)
+        except Exception:  # noqa: BLE001  (the log's fault must not hide the run's own, nor keep listeners waiting)
+            _log.exception("how run %s ended could not be stored", self.run_id)
+        self._hear([self._narrator.event("failed", reason=status, error=error)])
 
     async def _follow(
         self, graph: Graph, graph_input: Any, config: RunnableConfig, context: FusionSettings | None, *, durable: bool
@@ -329,10 +334,14 @@ class LiveRun:
         if self._log and events[-1]["seq"] > self._reserved:
             self._reserved = events[-1]["seq"] + RESERVED
             await self._log.reserve(self._reserved)
-        self._told += events
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._hear(events)
         self._unsaved += events
         if self._log and (len(self._unsaved) >= SAVED_AT_ONCE or not all(e["type"] in DELTAS for e in events)):
             unsaved, self._unsaved = self._unsaved, []
             await self._log.append(unsaved)
+
+    def _hear(self, events: Sequence[Event]) -> None:
+        """Give events to whoever listens in this process."""
+        self._told += events
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -5,10 +5,11 @@ one SQLite file, in which LangGraph's checkpoints and the tables of `store` lie 
 """
 
 import asyncio
+import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -21,6 +22,7 @@ from langchain_core.messages import (
     messages_to_dict,
 )
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import id as checkpoint_ids
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command, StateSnapshot
 
@@ -90,7 +92,8 @@ class _Record:
         held = True
         while held:
             await asyncio.sleep(LEASE_SECONDS / 3)
-            held = await self._store.renew(self._thread_id, self.token)
+            with suppress(sqlite3.Error):  # there are two more beats before the lease runs out
+                held = await self._store.renew(self._thread_id, self.token)
 
     async def check(self) -> None:
         """Raise LeaseLostError if another process has taken the run over."""
@@ -118,6 +121,8 @@ class _Record:
 
     async def close(self, status: RunState, result: dict[str, Any] | None) -> None:
         """Store how the run stands, and give the lease back."""
+        if self._heartbeat:  # first: if nothing can be stored any more, the lease has to run out
+            self._heartbeat.cancel()
         # A run that was cancelled may have left the saver between a statement and its commit, holding the write lock.
         async with self._saver.lock:
             await self._saver.conn.commit()
@@ -126,8 +131,6 @@ class _Record:
         is_ours = await self._store.end(self._run_id, status, result, head, thread_id=self._thread_id, token=self.token)
         if is_ours and status in ENDED:
             await self._store.compact(self._run_id)
-        if self._heartbeat:
-            self._heartbeat.cancel()
         await self._store.release(self._thread_id, self.token)
 
 
@@ -365,6 +368,7 @@ class Runs:
         if fresh:
             await self.store.add(row)
         snapshot = await self.graph.aget_state(_config(thread_id))
+        _continue_ids(snapshot)
         narrator = Narrator(run_id, after=row["seq"], past=() if fresh else await self.store.events(run_id))
         live = LiveRun(run_id, thread_id, narrator=narrator, log=record, journal=record)
         self._live[run_id] = live
@@ -377,6 +381,13 @@ class Runs:
             on_end=lambda: self._live.pop(run_id, None),
         )
         return live
+
+
+def _continue_ids(snapshot: StateSnapshot) -> None:
+    """Let the next checkpoint's id come after the head's: ids are times, and the clock may have been set back since."""
+    if head := snapshot.config["configurable"].get("checkpoint_id"):
+        ids: Any = checkpoint_ids  # there is no public way to say it
+        ids._last_v6_timestamp = max(ids._last_v6_timestamp or 0, ids.UUID(head).time)  # noqa: SLF001
 
 
 def _config(thread_id: str, checkpoint_id: str | None = None, *, run_id: str | None = None) -> RunnableConfig:

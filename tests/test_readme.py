@@ -13,8 +13,17 @@ import pytest
 
 from fusion_graph.deployment import build_fusion_graph
 from fusion_graph.settings import FusionSettings
+from tests.faults.table import FAULTS
 
 README = Path(__file__).parent.parent / "README.md"
+FAULT_GROUPS = {
+    "seat": "One seat",
+    "tool": "A seat's tools",
+    "panel": "The whole panel",
+    "judge": "The judge",
+    "writer": "The writer",
+    "store": "The database, the process, the clock",
+}
 
 
 def drawing() -> str:
@@ -30,6 +39,15 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
+def faults_table() -> str:
+    """Return what the fault table tells readers; a row that does not hold yet is not told."""
+    rows = ["| what happens | then |", "|---|---|"]
+    for at, title in FAULT_GROUPS.items():
+        told = [fault for fault in FAULTS if fault.at == at and fault.told and not fault.xfail]
+        rows += [f"| **{title}** | |", *(f"| {fault.name} | {fault.told} |" for fault in told)]
+    return "\n".join(rows)
+
+
 def replaced(text: str, start: str, end: str, new: str) -> str:
     before, rest = text.split(start, 1)
     _, after = rest.split(end, 1)
@@ -41,6 +59,7 @@ def test_the_drawing_and_the_settings_table_are_those_of_the_code() -> None:
 
     true = replaced(text, "```mermaid\n", "```", drawing() + "\n")
     true = replaced(true, "from FusionSettings -->\n", "\n\nA `presets.toml`", settings_table())
+    true = replaced(true, "from tests/faults/table.py -->\n", "\n\n## Development", faults_table())
 
     if os.environ.get("UPDATE_README"):
         README.write_text(true, encoding="utf-8")

@@ -86,6 +86,7 @@ _BY_TYPE: tuple[tuple[re.Pattern[str], Outcome], ...] = (
     (_words(r"lengthfinishreason"), "cut"),
     (_words(r"overloaded|unavailable|api_?error|apistatuserror|server_?error"), "server_error"),
 )
+_UNFINISHED = "unfinished"  # what `models.streams` says of a stream without a finish reason
 _UNREACHED = re.compile("Connect|Protocol|ReadError|WriteError|Network|ResourceError|Payload|Cancelled")
 
 
@@ -149,8 +150,8 @@ def outcome_of(message: AIMessage) -> tuple[Outcome, CallError | None]:
     if refusal or reason in _REFUSAL:
         words = shown(str(refusal or text or f"finish_reason {reason!r}"))
         return "refusal", {"kind": "refusal", "message": f"the model refused: {words}"}
-    if reason in _CUT:
-        return "cut", {"kind": "cut", "message": f"the output limit cut the answer (finish_reason {reason!r})"}
+    if cut := _why_cut(message, reason):
+        return "cut", {"kind": "cut", "message": cut}
     if reason in _BROKEN:
         return "server_error", {"kind": "server_error", "message": f"the answer broke off (finish_reason {reason!r})"}
     if message.tool_calls or message.invalid_tool_calls:
@@ -158,6 +159,14 @@ def outcome_of(message: AIMessage) -> tuple[Outcome, CallError | None]:
     if not text.strip():
         return "empty", {"kind": "empty", "message": "the model finished without producing any text"}
     return "answer", None
+
+
+def _why_cut(message: AIMessage, reason: str) -> str:
+    """Return why an answer is not whole, '' if it is; whole tool calls are whole, whatever the stream said last."""
+    if reason in _CUT:
+        return f"the output limit cut the answer (finish_reason {reason!r})"
+    is_said = bool(text_of(message).strip()) and not message.tool_calls
+    return "the answer breaks off without a finish reason" if reason == _UNFINISHED and is_said else ""
 
 
 def _reason(message: AIMessage) -> str:

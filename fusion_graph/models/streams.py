@@ -9,6 +9,7 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from fusion_graph.models.replies import BadReplyError, metadata_of
 
+UNFINISHED = "unfinished"  # our own finish reason of a stream that ended without one: it was cut on its way
 _LISTS = ("reasoning_details", "annotations")
 
 
@@ -49,11 +50,14 @@ class StreamTail:
         if self.empty:
             raise BadReplyError("the server sent a stream without a single chunk of an answer")
         held = ("id", "model_provider", "output_version")
+        said = metadata_of(self._said)
+        if not (said.get("finish_reason") or said.get("status")):  # the latter is the Responses API's word
+            said["finish_reason"] = UNFINISHED
         lists = {"reasoning_details": join_details(self._lists["reasoning_details"])} if self._lists else {}
         message = AIMessageChunk(
             content="",
             additional_kwargs={k: v for k, v in {**self._lists, **lists}.items() if v},
-            response_metadata={k: v for k, v in metadata_of(self._said).items() if k not in held},
+            response_metadata={k: v for k, v in said.items() if k not in held},
             usage_metadata=self._usage,
             chunk_position="last",
         )

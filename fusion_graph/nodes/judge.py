@@ -65,7 +65,8 @@ def _request(state: FusionState, labels: Labels, share: float) -> list[BaseMessa
     by_label = {label: by_seat[seat] for label, seat in labels.items()}
     sources = state.get("sources") or []
     texts = [renumbered(result, sources) for result in by_label.values()]
-    answers = dict(zip(by_label, prompts.shared_out(texts, int(MAX_ANSWERS_CHARS * share)), strict=True))
+    room = min(MAX_ANSWERS_CHARS, sum(map(len, texts)))
+    answers = dict(zip(by_label, prompts.shared_out(texts, int(room * share)), strict=True))
     evidence = {label: prompts.render_evidence_list(result, sources) for label, result in by_label.items()}
     return prompts.render_judge(state["messages"], answers, evidence)
 

@@ -29,7 +29,7 @@ from fusion_graph.state import OfferTools, PanelistState, Plan, merge_sources
 
 MAX_CALLS_PER_STEP = 8
 MAX_TOOL_CHARS = 40_000  # of one result: about 10,000 tokens
-MAX_NOTES_CHARS = 200_000  # of all results together in the last call; halved if even that overflows
+MAX_NOTES_CHARS = 200_000  # of all results together in the last call; a quarter if even that overflows
 TOOL_SECONDS = 60.0
 LAST_CALL_SHARE = 0.25  # of the seat's time is kept for the call that turns research into an answer
 HIDDEN = "do-not-render-"  # chat clients show every message of a stream but those with this id prefix
@@ -154,9 +154,10 @@ def _call(state: PanelistState, tools: Sequence[BaseTool], panel: Panel) -> Call
 async def _last_call(
     state: PanelistState, ask: Ask, emit: Emit, reason: str, panel: Panel, prior: list[CallEntry]
 ) -> Reply:
-    """Ask for the answer now; if even the notes overflow the model's context, once more with half of them."""
+    """Ask for the answer now; if even the notes overflow the model's context, once more with a quarter of them."""
     entries = list(prior)
-    for number, max_chars in enumerate((MAX_NOTES_CHARS, MAX_NOTES_CHARS // 4)):
+    room = min(MAX_NOTES_CHARS, sum(len(str(message.text)) for message in state["messages"]))
+    for number, max_chars in enumerate((room, room // 4)):
         messages = prompts.render_last_call(state["messages"], reason=reason, max_chars=max_chars)
         plain = _call(state, (), panel)
         call = replace(plain, key=f"{plain.key}:last{number or ''}", messages=messages)

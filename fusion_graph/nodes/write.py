@@ -155,7 +155,7 @@ def _call(turn: _Turn, model: str, share: float, number: int, seconds: float) ->
 
 def _material(turn: _Turn, share: float, *, tools: bool) -> list[BaseMessage]:
     texts = [renumbered(result, turn.sources) for result in turn.usable]
-    shares = prompts.shared_out(texts, int(MAX_MATERIAL_CHARS * share))
+    shares = prompts.shared_out(texts, int(min(MAX_MATERIAL_CHARS, sum(map(len, texts))) * share))
     answers = {
         f"{result['seat']}" + (" (partial)" if result["partial"] else ""): text
         for result, text in zip(turn.usable, shares, strict=True)

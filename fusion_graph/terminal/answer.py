@@ -96,9 +96,14 @@ def _warnings(result: Mapping[str, Any]) -> list[str]:
     lines = [f"{label}: {in_line(reason)}" for reason in result["reasons"]]
     if status in _RESUMABLE:
         lines.append(f"hint: go on with: fusion runs resume {run}")
-    elif status in {"degraded", "error"} and result["failed_models"]:
+    elif status in {"degraded", "error"} and _without_answer(result):
         lines.append(f"hint: ask the failed seats again: fusion runs fork {run} --retry-failed")
     return lines
+
+
+def _without_answer(result: Mapping[str, Any]) -> set[int]:
+    """Return the seats that can be asked again: one that was cut with some text has answered."""
+    return {seat["seat"] for seat in result["failed_models"]} - {seat["seat"] for seat in result["responses"]}
 
 
 def closing_lines(result: Mapping[str, Any], seconds: float | None = None, *, width: int | None = None) -> list[str]:

@@ -1,6 +1,7 @@
 """Behaviours to script a provider with. Each is a pure function of the request, safe for concurrent ones."""
 
 import fnmatch
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -98,3 +99,36 @@ def hungry(name: str = "web_search", per_step: int = 1, answer: Text = "All I ha
         return Reply(tool_calls=calls)
 
     return behave
+
+
+def wire_calls(*calls: tuple[str, str, str], then: Behaviour | None = None) -> Behaviour:
+    """Call tools once with exactly these (id, name, arguments), which need be no JSON; then play `then`.
+
+    The response is written by hand, so its id is `raw-MODEL-ORDINAL` and not the one in the server's log.
+    """
+    functions = [{"name": name, "arguments": arguments} for _, name, arguments in calls]
+    whole = [
+        {"index": index, "id": call[0], "type": "function", "function": function}
+        for index, (call, function) in enumerate(zip(calls, functions, strict=True))
+    ]
+
+    def behave(request: Request) -> Reply:
+        if request.turn or not request.tool_names:
+            return (then or says("Done."))(request)
+        return Reply(raw=_by_hand(request, {"role": "assistant", "content": None, "tool_calls": whole}, "tool_calls"))
+
+    return behave
+
+
+def stops_midway(text: Text) -> Behaviour:
+    """Stream a text that ends without a finish reason and without an end mark, over a connection that ends well."""
+    return lambda request: Reply(raw=_by_hand(request, {"role": "assistant", "content": written(text, request)}, None))
+
+
+def _by_hand(request: Request, message: Mapping[str, Any], finish: str | None) -> bytes:
+    head = {"id": f"raw-{request.model}-{request.ordinal}", "created": 0, "model": request.model}
+    choice = {"index": 0, "delta" if request.stream else "message": message, "finish_reason": finish}
+    if not request.stream:
+        return json.dumps(head | {"object": "chat.completion", "choices": [choice]}).encode()
+    end = "data: [DONE]\n\n" if finish else ""
+    return f"data: {json.dumps(head | {'object': 'chat.completion.chunk', 'choices': [choice]})}\n\n{end}".encode()

@@ -84,7 +84,12 @@ def test_what_does_not_hold_is_under_the_sources(form: Any) -> None:
 
 
 def test_stderr_says_before_the_answer_how_it_came_short_and_what_to_do() -> None:
-    degraded = result(status="degraded", reasons=["seat 2 (vendor/two) failed: no such model"], failed_models=FAILED)
+    degraded = result(
+        status="degraded",
+        reasons=["seat 2 (vendor/two) failed: no such model"],
+        failed_models=FAILED,
+        responses=result()["responses"][:1],
+    )
 
     assert opening_lines(result()) == []
     assert opening_lines(degraded) == [
