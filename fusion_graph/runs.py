@@ -5,16 +5,14 @@ one SQLite file, in which LangGraph's checkpoints and the tables of `store` lie 
 """
 
 import asyncio
-import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 from langchain_core.messages import (
-    AIMessage,
     BaseMessage,
     MessageLikeRepresentation,
     convert_to_messages,
@@ -27,27 +25,25 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command, StateSnapshot
 
 from fusion_graph import prompts
-from fusion_graph.calls import run_scope
 from fusion_graph.deployment import Parts
 from fusion_graph.errors import SettingsError
 from fusion_graph.estimate import Estimate, render_again, without_role
 from fusion_graph.events import Graph, LiveRun, Narrator
+from fusion_graph.forks import ForkPlan, forked_state
 from fusion_graph.graph import build_graph
-from fusion_graph.nodes.route import waiting_seats
-from fusion_graph.results import answered, run_result
-from fusion_graph.schemas import CallEntry, Caller, Event, Role, RunState, SeatResult
+from fusion_graph.records import FencedSaver, RunRecord
+from fusion_graph.results import run_result
+from fusion_graph.schemas import Caller, Event
 from fusion_graph.settings import FusionSettings, Seat, load_settings
-from fusion_graph.state import FusionState
-from fusion_graph.store import LEASE_SECONDS, RunRow, RunStore, lease_lost, open_store
+from fusion_graph.store import LEASE_SECONDS, RunRow, RunStore, open_store
 
 MAX_QUESTION_CHARS = 200  # of the question in lists
-ENDED: frozenset[RunState] = frozenset({"ok", "degraded", "error"})
 
 
 @asynccontextmanager
 async def open_runs(path: Path, parts: Parts | None = None) -> AsyncIterator["Runs"]:
     """Open the runs of one database file; on leaving, runs still under way are stopped at their last checkpoint."""
-    async with open_store(path) as store, _FencedSaver.from_conn_string(str(path)) as saver:
+    async with open_store(path) as store, FencedSaver.from_conn_string(str(path)) as saver:
         await saver.conn.execute("PRAGMA secure_delete = ON")
         await saver.conn.execute(f"PRAGMA busy_timeout = {int(LEASE_SECONDS * 1000)}")
         parts = parts or Parts.real()
@@ -57,113 +53,6 @@ async def open_runs(path: Path, parts: Parts | None = None) -> AsyncIterator["Ru
             yield runs
         finally:
             await runs.stop()
-
-
-class _FencedSaver(AsyncSqliteSaver):
-    """A checkpointer that a process which lost its lease cannot write with: another goes on from what is there."""
-
-    async def aput(self, *args: Any, **kwargs: Any) -> RunnableConfig:
-        await self._check()
-        return await super().aput(*args, **kwargs)
-
-    async def aput_writes(self, *args: Any, **kwargs: Any) -> None:
-        await self._check()
-        await super().aput_writes(*args, **kwargs)
-
-    async def _check(self) -> None:
-        if isinstance(record := run_scope.get().journal, _Record):
-            await record.check()
-
-
-class _Record:
-    """One execution of a run under one lease: the journal and the event log that `LiveRun` writes."""
-
-    def __init__(self, runs: "Runs", run_id: str, thread_id: str) -> None:
-        self._store, self._saver, self._graph = runs.store, runs.saver, runs.graph
-        self._run_id, self._thread_id = run_id, thread_id
-        self.token = uuid.uuid4().hex
-        self._heartbeat: asyncio.Task[None] | None = None
-
-    async def acquire(self) -> None:
-        await self._store.acquire(self._thread_id, self.token)
-        self._heartbeat = asyncio.create_task(self._beat(), name=f"lease of run {self._run_id}")
-
-    async def _beat(self) -> None:
-        held = True
-        while held:
-            await asyncio.sleep(LEASE_SECONDS / 3)
-            with suppress(sqlite3.Error):  # there are two more beats before the lease runs out
-                held = await self._store.renew(self._thread_id, self.token)
-
-    async def check(self) -> None:
-        """Raise LeaseLostError if another process has taken the run over."""
-        if not await self._store.holds(self._thread_id, self.token):
-            raise lease_lost(self._run_id)
-
-    async def begin(self, entry: CallEntry) -> None:
-        await self._store.begin_attempt(entry, self._thread_id, self.token)
-
-    async def recall(self, key: str, request: str) -> tuple[list[CallEntry], AIMessage] | None:
-        return await self._store.answered(self._run_id, key, request)
-
-    async def end(self, entry: CallEntry, message: AIMessage | None) -> None:
-        await self._store.end_attempt(entry, message)
-
-    async def left_behind(self, known: set[str]) -> list[CallEntry]:
-        attempts = await self._store.attempts(self._run_id)
-        return [{**attempt, "repeated": True} for attempt in attempts if attempt["id"] not in known]
-
-    async def append(self, events: Sequence[Event]) -> None:
-        await self._store.append_events(self._run_id, events, thread_id=self._thread_id, token=self.token)
-
-    async def reserve(self, seq: int) -> None:
-        await self._store.reserve(self._run_id, seq)
-
-    async def close(self, status: RunState, result: dict[str, Any] | None) -> None:
-        """Store how the run stands, and give the lease back."""
-        if self._heartbeat:  # first: if nothing can be stored any more, the lease has to run out
-            self._heartbeat.cancel()
-        # A run that was cancelled may have left the saver between a statement and its commit, holding the write lock.
-        async with self._saver.lock:
-            await self._saver.conn.commit()
-        snapshot = await self._graph.aget_state(_config(self._thread_id))
-        head = snapshot.config["configurable"].get("checkpoint_id")
-        is_ours = await self._store.end(self._run_id, status, result, head, thread_id=self._thread_id, token=self.token)
-        if is_ours and status in ENDED:
-            await self._store.compact(self._run_id)
-        await self._store.release(self._thread_id, self.token)
-
-
-class ForkPlan(NamedTuple):
-    """A fork before its start: the run it comes from, the state it starts with, and the node that counts as having run.
-
-    `paid` are the roles, with their seats, that the other run has paid for.
-    """
-
-    parent: RunRow
-    values: dict[str, Any]
-    node: str
-    paid: frozenset[tuple[Role, int | None]]
-
-    @property
-    def settings(self) -> FusionSettings:
-        """The settings of the fork. Its panel is asked whatever the mode says: that is decided."""
-        return load_settings(self.values["settings"]).model_copy(update={"mode": "always"})
-
-    @property
-    def seats(self) -> list[int]:
-        """The seats that will be asked."""
-        return waiting_seats(cast("FusionState", self.values)) if self.compares else []
-
-    @property
-    def compares(self) -> bool:
-        """Whether the answers will be compared; if not, the analysis is taken over."""
-        return self.node == "decide"
-
-    @property
-    def answers(self) -> int:
-        """How many answers are taken over."""
-        return len(answered(self.values["results"]))
 
 
 class Runs:
@@ -271,7 +160,7 @@ class Runs:
         snapshot = await self.graph.aget_state(_config(row["thread_id"]))
         if not _is_of(snapshot, row):
             snapshot = await self.graph.aget_state(_config(row["thread_id"], row["checkpoint_id"]))
-        values, node = _forked(snapshot.values, judge, writer, add_seats, retry_failed=retry_failed)
+        values, node = forked_state(snapshot.values, judge, writer, add_seats, retry_failed=retry_failed)
         await asyncio.to_thread(self._parts.settle, load_settings(values["settings"]), stored=None)
         paid = frozenset((call["role"], call["seat"]) for call in snapshot.values.get("calls") or [])
         return ForkPlan(row, values, node, paid)
@@ -363,7 +252,7 @@ class Runs:
     async def _begin(self, row: RunRow, *, fresh: bool = False, decision: Mapping[str, Any] | None = None) -> LiveRun:
         """Take the lease and run the graph: from the stored input, from the checkpoint, or with an approver's decision."""
         run_id, thread_id = row["run_id"], row["thread_id"]
-        record = _Record(self, run_id, thread_id)
+        record = RunRecord(self.store, self.saver, self.graph, run_id, thread_id)
         await record.acquire()
         if fresh:
             await self.store.add(row)
@@ -381,18 +270,6 @@ class Runs:
             on_end=lambda: self._live.pop(run_id, None),
         )
         return live
-
-
-def _continue_ids(snapshot: StateSnapshot) -> None:
-    """Let the next checkpoint's id come after the head's: ids are times, and the clock may have been set back since."""
-    if head := snapshot.config["configurable"].get("checkpoint_id"):
-        ids: Any = checkpoint_ids  # there is no public way to say it
-        ids._last_v6_timestamp = max(ids._last_v6_timestamp or 0, ids.UUID(head).time)  # noqa: SLF001
-
-
-def _config(thread_id: str, checkpoint_id: str | None = None, *, run_id: str | None = None) -> RunnableConfig:
-    configurable = {"thread_id": thread_id} | ({"checkpoint_id": checkpoint_id} if checkpoint_id else {})
-    return {"configurable": configurable, "metadata": {"fusion_run": run_id} if run_id else {}}
 
 
 def _with_id(message: BaseMessage) -> BaseMessage:
@@ -436,66 +313,13 @@ def _graph_input(row: RunRow, snapshot: StateSnapshot, decision: Mapping[str, An
     return {"messages": messages_from_dict(row["input"]["messages"])} | ({"caller": caller} if caller else {})
 
 
-def _forked(
-    values: Mapping[str, Any], judge: str, writer: str, add_seats: Sequence[str | Seat], *, retry_failed: bool
-) -> tuple[dict[str, Any], str]:
-    """Return the state a fork starts from, and the node it counts as having run."""
-    results = [r for r in values.get("results") or [] if r["content"] or not retry_failed]
-    if not values.get("results"):
-        raise _none_asked(values)
-    if retry_failed and len(results) == len(values["results"]):
-        raise _none_failed(results)
-    if not (judge or writer or add_seats or len(results) < len(values["results"])):
-        raise SettingsError(
-            "a fork changes something", field="fork", hint="another judge or writer, an added or retried seat"
-        )
-    old = load_settings(values["settings"])
-    panel = [*old.seats, *(Seat(model=seat) if isinstance(seat, str) else seat for seat in add_seats)]
-    changed = {"panel": [seat.model_dump(mode="json") for seat in panel]}
-    settings = FusionSettings.model_validate(
-        old.dump() | changed | ({"judge": judge} if judge else {}) | ({"writer": writer} if writer else {})
-    )
-    again = bool(judge or add_seats or len(results) < len(values["results"]))
-    redone = {"judge", "writer"} if again else {"writer"}  # what is made anew is no part of what the new answer cost
-    state = {
-        "messages": _until_panel(values["messages"]),
-        "caller": values.get("caller") or {},
-        "settings": settings.dump(),
-        "decision": values.get("decision"),
-        "results": results,
-        "sources": values.get("sources") or [],
-        "calls": [call for call in values.get("calls") or [] if call["role"] not in redone],
-        "analysis": None if again else values.get("analysis"),
-        "status": None if again else values.get("status"),
-    }
-    return state, "decide" if again else "judge"
+def _continue_ids(snapshot: StateSnapshot) -> None:
+    """Let the next checkpoint's id come after the head's: ids are times, and the clock may have been set back since."""
+    if head := snapshot.config["configurable"].get("checkpoint_id"):
+        ids: Any = checkpoint_ids  # there is no public way to say it
+        ids._last_v6_timestamp = max(ids._last_v6_timestamp or 0, ids.UUID(head).time)  # noqa: SLF001
 
 
-def _none_asked(values: Mapping[str, Any]) -> SettingsError:
-    if (values.get("decision") or {}).get("kind") == "fuse":
-        message, hint = "no seat of this run has answered yet, so there is nothing to fork", "resume it"
-        return SettingsError(message, field="run", hint=hint)
-    return SettingsError("this run asked no panel, so there is nothing to fork", field="run", hint="ask again")
-
-
-def _none_failed(results: Sequence[SeatResult]) -> SettingsError:
-    cut = [str(result["seat"]) for result in results if result["error"]]
-    said = f"; what seat {' and seat '.join(cut)} wrote before it was cut counts as an answer" if cut else ""
-    return SettingsError(
-        f"no seat of this run failed, so there is none to ask again{said}",
-        field="retry_failed",
-        value=True,
-        hint="fork it with another judge or writer, or with an added seat; resume it if it has not finished",
-    )
-
-
-def _until_panel(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """Return the conversation as the panel found it: up to the call that asked for the panel, or the user's message."""
-    asked = len(prompts.asked(messages))
-    calls = [n for n, message in enumerate(messages[asked:], asked + 1) if _asks_for_panel(message)]
-    return list(messages[: calls[-1] if calls else asked])
-
-
-def _asks_for_panel(message: BaseMessage) -> bool:
-    calls = message.tool_calls if isinstance(message, AIMessage) else []
-    return any(call["name"] == prompts.FUSION_TOOL_NAME for call in calls)
+def _config(thread_id: str, checkpoint_id: str | None = None, *, run_id: str | None = None) -> RunnableConfig:
+    configurable = {"thread_id": thread_id} | ({"checkpoint_id": checkpoint_id} if checkpoint_id else {})
+    return {"configurable": configurable, "metadata": {"fusion_run": run_id} if run_id else {}}

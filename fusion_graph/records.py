@@ -1,0 +1,103 @@
+"""One execution of a run in the database, under one lease: what it may write, and what it may not any more."""
+
+import asyncio
+import sqlite3
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from fusion_graph.calls import run_scope
+from fusion_graph.events import Graph
+from fusion_graph.schemas import CallEntry, Event, RunState
+from fusion_graph.store import LEASE_SECONDS, RunStore, lease_lost
+
+ENDED: frozenset[RunState] = frozenset({"ok", "degraded", "error"})
+
+
+class RunRecord:
+    """One execution of a run under one lease: the journal (`calls.Journal`) and the log (`events.EventLog`) of a `LiveRun`."""
+
+    def __init__(self, store: RunStore, saver: AsyncSqliteSaver, graph: Graph, run_id: str, thread_id: str) -> None:
+        self._store, self._saver, self._graph = store, saver, graph
+        self._run_id, self._thread_id = run_id, thread_id
+        self.token = uuid.uuid4().hex
+        self._heartbeat: asyncio.Task[None] | None = None
+
+    async def acquire(self) -> None:
+        """Take the lease and keep it. Raises RunBusyError."""
+        await self._store.acquire(self._thread_id, self.token)
+        self._heartbeat = asyncio.create_task(self._beat(), name=f"lease of run {self._run_id}")
+
+    async def _beat(self) -> None:
+        held = True
+        while held:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            with suppress(sqlite3.Error):  # there are two more beats before the lease runs out
+                held = await self._store.renew(self._thread_id, self.token)
+
+    async def check(self) -> None:
+        """Raise LeaseLostError if another process has taken the run over."""
+        if not await self._store.holds(self._thread_id, self.token):
+            raise lease_lost(self._run_id)
+
+    async def begin(self, entry: CallEntry) -> None:
+        """See `calls.Journal`."""
+        await self._store.begin_attempt(entry, self._thread_id, self.token)
+
+    async def recall(self, key: str, request: str) -> tuple[list[CallEntry], AIMessage] | None:
+        """See `calls.Journal`."""
+        return await self._store.answered(self._run_id, key, request)
+
+    async def end(self, entry: CallEntry, message: AIMessage | None) -> None:
+        """See `calls.Journal`."""
+        await self._store.end_attempt(entry, message)
+
+    async def left_behind(self, known: set[str]) -> list[CallEntry]:
+        """See `calls.Journal`."""
+        attempts = await self._store.attempts(self._run_id)
+        return [{**attempt, "repeated": True} for attempt in attempts if attempt["id"] not in known]
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """See `events.EventLog`."""
+        await self._store.append_events(self._run_id, events, thread_id=self._thread_id, token=self.token)
+
+    async def reserve(self, seq: int) -> None:
+        """See `events.EventLog`."""
+        await self._store.reserve(self._run_id, seq)
+
+    async def close(self, status: RunState, result: dict[str, Any] | None) -> None:
+        """Store how the run stands, and give the lease back."""
+        if self._heartbeat:  # first: if nothing can be stored any more, the lease has to run out
+            self._heartbeat.cancel()
+        # A run that was cancelled may have left the saver between a statement and its commit, holding the write lock.
+        async with self._saver.lock:
+            await self._saver.conn.commit()
+        snapshot = await self._graph.aget_state({"configurable": {"thread_id": self._thread_id}})
+        head = snapshot.config["configurable"].get("checkpoint_id")
+        is_ours = await self._store.end(self._run_id, status, result, head, thread_id=self._thread_id, token=self.token)
+        if is_ours and status in ENDED:
+            await self._store.compact(self._run_id)
+        await self._store.release(self._thread_id, self.token)
+
+
+class FencedSaver(AsyncSqliteSaver):
+    """A checkpointer that a process which lost its lease cannot write with: another goes on from what is there."""
+
+    async def aput(self, *args: Any, **kwargs: Any) -> RunnableConfig:
+        """Store a checkpoint. Raises LeaseLostError."""
+        await self._check()
+        return await super().aput(*args, **kwargs)
+
+    async def aput_writes(self, *args: Any, **kwargs: Any) -> None:
+        """Store what a task wrote. Raises LeaseLostError."""
+        await self._check()
+        await super().aput_writes(*args, **kwargs)
+
+    async def _check(self) -> None:
+        if isinstance(record := run_scope.get().journal, RunRecord):
+            await record.check()
