@@ -47,7 +47,7 @@ class Killable:
     def run(self, **command: Any) -> dict[str, Any]:
         """Return what became of one child: `killed`, the `writes` it made, and its `result` if it came to one.
 
-        Keys: db, action (start or resume), settings, question, kill_at (0: never).
+        Keys: db, action (start or resume), settings, question, kill_at (0: never), backoff (seconds before a retry).
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -89,9 +89,11 @@ def _before(owner: type, name: str, counts: Callable[..., bool], write: Callable
 
 
 async def _work(command: Mapping[str, Any]) -> dict[str, Any]:
+    from fusion_graph.calls import tries  # noqa: PLC0415
     from fusion_graph.models import close_clients  # noqa: PLC0415 -- the environment comes first
     from fusion_graph.runs import open_runs  # noqa: PLC0415
 
+    tries.BACKOFF_SECONDS = float(command.get("backoff", tries.BACKOFF_SECONDS))
     async with open_runs(Path(command["db"])) as runs:
         if command["action"] == "start":
             live = await runs.start([command["question"]], command["settings"], thread_id="t")
