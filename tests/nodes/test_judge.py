@@ -154,7 +154,7 @@ async def test_answers_are_cut_to_a_quarter_when_they_overflow_the_judge(monkeyp
     monkeypatch.setattr(judge_module, "MAX_ANSWERS_CHARS", 400)
 
     def script(request: ScriptedRequest) -> Any:
-        too_long = "x" * 101 in request.text
+        too_long = "x" * 76 in request.text
         return ScriptedError("prompt is too long", status_code=400) if too_long else '{"blind_spots": ["cost"]}'
 
     judged = Judged(script)
@@ -162,7 +162,7 @@ async def test_answers_are_cut_to_a_quarter_when_they_overflow_the_judge(monkeyp
     written = await judged.of(answers("x" * 300))
 
     assert written["analysis"]["blind_spots"] == ["cost"]
-    assert "x" * 100 + "\n[cut here: 200 characters more]" in judged.models.requests[1].text
+    assert "x" * 75 + "\n[cut here: 225 characters more]" in judged.models.requests[1].text
 
 
 async def test_an_answer_that_forges_a_fence_stays_inside_its_own() -> None:
