@@ -195,7 +195,7 @@ async def missed_beat(stage: Stage) -> dict[str, Any]:
 
     gate = Gate()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fusion_graph.runs.LEASE_SECONDS", 0.3)  # between renewals; the lease itself stays long
+        patch.setattr("fusion_graph.records.LEASE_SECONDS", 0.3)  # between renewals; the lease itself stays long
         async with stage.runs() as runs:
             live = await at_the_judge(stage, runs, gate)
             await renewed()
