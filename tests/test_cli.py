@@ -1,20 +1,17 @@
 """The command line as users run it: a process of its own, a model server over HTTP, exit codes, stdout and stderr."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.corpus import write_corpus
+from tests.commands import Cli, own_environ, wait_until
 from tests.forked import Forked
 from tests.model_server import ModelServer, Reply, by_model, everyone, fails, says
 
@@ -23,79 +20,8 @@ ROSTER = ["--panel", "openai:one,openai:two", "--judge", "openai:three", "--writ
 
 
 @pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def forked() -> Iterator[Forked]:
-    with Forked() as forked:
-        yield forked
-
-
-@dataclass
-class Done:
-    """What a finished process left."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-class Running:
-    """A process of the `fusion` command under way."""
-
-    def __init__(
-        self, forked: Forked, folder: Path, arguments: Sequence[str], environ: Mapping[str, str], stdin: str
-    ) -> None:
-        self._forked = forked
-        self._files = [folder / name for name in ("stdin", "stdout", "stderr")]
-        self._files[0].write_text(stdin)
-        source = self._files[0] if stdin else Path("/dev/null")
-        self.pid = forked.spawn(arguments, environ, source, *self._files[1:])
-
-    def send_signal(self, number: int) -> None:
-        os.kill(self.pid, number)
-
-    def wait(self) -> Done:
-        code = self._forked.wait(self.pid)
-        return Done(code, *(path.read_text() for path in self._files[1:]))
-
-
-class Cli:
-    """The `fusion` command with an environment of its own."""
-
-    def __init__(self, forked: Forked, server: ModelServer, folder: Path) -> None:
-        self._forked, self._folder, self._started = forked, folder, 0
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("FUSION_", "OPEN", "COLUMNS"))
-        }
-        self.environ = {
-            **kept,
-            "OPENAI_BASE_URL": server.url,
-            "FUSION_HOME": str(folder / "home"),
-            "FUSION_SEARCH": f"local:{write_corpus(folder / 'pages')}",
-        }
-
-    def __call__(self, *arguments: str, stdin: str = "", **environ: str) -> Done:
-        return self.start(*arguments, stdin=stdin, **environ).wait()
-
-    def start(self, *arguments: str, stdin: str = "", **environ: str) -> Running:
-        self._started += 1
-        own = self._folder / f"process {self._started}"
-        own.mkdir()
-        return Running(self._forked, own, arguments, {**self.environ, **environ}, stdin)
-
-    def json(self, *arguments: str) -> Any:
-        done = self(*arguments, "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-
-@pytest.fixture
 def cli(forked: Forked, server: ModelServer, tmp_path: Path) -> Cli:
-    return Cli(forked, server, tmp_path)
+    return Cli(forked, tmp_path, own_environ(tmp_path, server.url))
 
 
 def test_the_installed_command_answers_and_reads_a_pipe(cli: Cli, server: ModelServer) -> None:
@@ -517,13 +443,6 @@ def test_no_key_and_no_secret_reaches_the_database_or_the_output(cli: Cli, serve
     assert canary.encode() not in stored
     assert canary not in done.stdout + done.stderr
     assert any(entry.headers.get("authorization") == f"Bearer {canary}" for entry in server.log)
-
-
-def wait_until(condition: Any, within: float = 20.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_a_panel_to_be_approved_waits_with_exit_code_3_until_it_is_started_changed_or_ended(

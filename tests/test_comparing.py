@@ -1,12 +1,10 @@
 """`fusion runs compare`, and what `fusion runs fork` says before it pays: processes, terminals, stdout, stderr."""
 
 import json
-import os
 import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ import pytest
 
 from fusion_graph.models.kept_lists import keep
 from fusion_graph.models.server_lists import ListedModel
-from tests.corpus import write_corpus
+from tests.commands import Cli, own_environ, wait_until
 from tests.forked import Forked
 from tests.model_server import (
     Behaviour,
@@ -40,69 +38,17 @@ It opened in 1932. It is 503 metres long, e.g. from end to end.
 - It cost ten million.
 """
 TWO = ONE.replace("503", "504").replace("- It cost ten million.", "\nNobody paid.")
-_OTHERS = ("FUSION_", "OPEN", "COLUMNS", "LINES", "CI", "NO_COLOR", "FORCE_COLOR", "TTY_", "COLORTERM")
-
-
-@dataclass
-class Done:
-    """What a finished process left."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-class Cli:
-    """The `fusion` command with a home and models of its own, in files or in a terminal."""
-
-    def __init__(self, forked: Forked, server: ModelServer, folder: Path) -> None:
-        self.forked, self._folder, self._started = forked, folder, 0
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
-        search = f"local:{write_corpus(folder / 'pages')}"
-        self.environ = {
-            **kept,
-            "OPENAI_BASE_URL": server.url,
-            "FUSION_HOME": str(folder / "home"),
-            "FUSION_SEARCH": search,
-        }
-
-    def start(self, *arguments: str) -> tuple[int, Path]:
-        self._started += 1
-        own = self._folder / f"process {self._started}"
-        own.mkdir()
-        (own / "stderr").touch()
-        return self.forked.spawn(arguments, self.environ, Path("/dev/null"), own / "stdout", own / "stderr"), own
-
-    def __call__(self, *arguments: str) -> Done:
-        pid, own = self.start(*arguments)
-        return Done(self.forked.wait(pid), *((own / name).read_text() for name in ("stdout", "stderr")))
-
-    def json(self, *arguments: str) -> Any:
-        done = self(*arguments, "--json")
-        assert done.code == 0, done.stderr
-        return json.loads(done.stdout)
-
-    def run_id(self, *arguments: str) -> str:
-        """Return the id of the run that a command makes."""
-        return str(self.json(*arguments)["run_id"])
 
 
 @pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as server:
-        server.settings.behaviour = by_model(GOOD)
-        yield server
-
-
-@pytest.fixture(scope="module")
-def forked() -> Iterator[Forked]:
-    with Forked() as forked:
-        yield forked
+def server(server: ModelServer) -> ModelServer:
+    server.settings.behaviour = by_model(GOOD)
+    return server
 
 
 @pytest.fixture
 def cli(forked: Forked, server: ModelServer, tmp_path: Path) -> Cli:
-    return Cli(forked, server, tmp_path)
+    return Cli(forked, tmp_path, own_environ(tmp_path, server.url))
 
 
 @pytest.fixture
@@ -158,7 +104,7 @@ def test_a_fork_is_compared_with_its_parent_in_settings_sentences_points_and_cos
 
     done = cli("runs", "compare", a[:8], b[:8])
 
-    assert (done.code, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert cells(lines[0]) == ["A", a[:8], "ok", "judge openai:three, writer openai:four", "$1.00"]
     assert cells(lines[1]) == [
@@ -239,16 +185,16 @@ def test_a_run_that_has_not_finished_is_compared_with_what_it_holds(cli: Cli, se
     server.settings.behaviour = by_model(
         {"three": says("late", delay=30.0), **GOOD} | {"three": says("late", delay=30.0)}
     )
-    pid, _ = cli.start("ask", QUESTION, *ROSTER)
+    running = cli.start("ask", QUESTION, *ROSTER)
     wait_until(lambda: len(server.requests_of("three")) == 2)
     time.sleep(0.2)
-    os.kill(pid, signal.SIGKILL)
-    cli.forked.wait(pid)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
     b = cli.json("runs", "list")[0]["run_id"]
 
     done = cli("runs", "compare", a, b)
 
-    assert done.code == 0
+    assert done.returncode == 0
     assert cells(done.stdout.splitlines()[1])[2] == "stopped"
     assert "\nB has not finished (stopped): compared with what it holds\n" in done.stdout
     assert "\nSettings: the same\n" in done.stdout
@@ -263,10 +209,10 @@ def test_an_unknown_run_is_refused_as_everywhere(cli: Cli) -> None:
 
     for pair in ((run, "nothing"), ("nothing", run)):
         done = cli("runs", "compare", *pair)
-        assert (done.code, done.stdout) == (1, "")
+        assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == "error: there is no run 'nothing'\nhint: fusion runs list shows them\n"
     told = cli("runs", "compare", run, "nothing", "--json")
-    assert (told.code, json.loads(told.stdout)["status"]) == (1, "error")
+    assert (told.returncode, json.loads(told.stdout)["status"]) == (1, "error")
 
 
 def test_what_models_write_cannot_steer_the_terminal(cli: Cli, server: ModelServer) -> None:
@@ -363,11 +309,11 @@ def test_a_fork_of_a_stopped_run_keeps_what_is_answered_and_says_that_the_rest_i
     cli: Cli, server: ModelServer, end: signal.Signals
 ) -> None:
     server.settings.behaviour = by_model({"two": says("late", delay=30.0), **GOOD})
-    pid, own = cli.start("ask", QUESTION, *ROSTER)
-    wait_until(lambda: "seat 1 openai:one answered" in (own / "stderr").read_text())
+    running = cli.start("ask", QUESTION, *ROSTER)
+    wait_until(lambda: "seat 1 openai:one answered" in running.stderr)
     time.sleep(0.3)  # until it is stored as well
-    os.kill(pid, end)
-    cli.forked.wait(pid)
+    running.send_signal(end)
+    running.wait()
     run = cli.json("runs", "list")[0]["run_id"]
     server.settings.behaviour = by_model({**GOOD, "six": judge()})
     paid = len(server.log)
@@ -397,7 +343,7 @@ def test_quiet_and_json_leave_stdout_to_the_result(cli: Cli) -> None:
     quiet = cli("runs", "fork", run, "--writer", "openai:five", "--quiet")
     told = cli("runs", "fork", run, "--writer", "openai:five", "--json")
 
-    assert (quiet.code, quiet.stderr) == (0, "")
+    assert (quiet.returncode, quiet.stderr) == (0, "")
     assert "paid again" not in quiet.stdout
     assert json.loads(told.stdout)["status"] == "ok"
     assert told.stderr.startswith("writer openai:five writes again; ")
@@ -460,15 +406,8 @@ def test_where_no_seat_failed_there_is_none_to_ask_again(cli: Cli, server: Model
 
     done = cli("runs", "fork", run, "--retry-failed", *also)
 
-    assert (done.code, done.stdout, len(server.log)) == (2, "", paid)
+    assert (done.returncode, done.stdout, len(server.log)) == (2, "", paid)
     assert done.stderr == (
         "error: no seat of this run failed, so there is none to ask again\n"
         "hint: fork it with another judge or writer, or with an added seat; resume it if it has not finished\n"
     )
-
-
-def wait_until(condition: Callable[[], bool], within: float = 20.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)

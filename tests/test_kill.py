@@ -1,13 +1,11 @@
 """SIGKILL at every write to a socket or the database: the run goes on elsewhere, and nothing finished is paid twice."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.corpus import write_corpus
 from tests.killable import Killable
 from tests.model_server import Entry, ModelServer, by_model, judge, panelist, writer
 
@@ -20,20 +18,9 @@ QUESTION = "When did the bridge open?"
 
 
 @pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer(by_model({"judge": judge(), "writer": writer(), "*": panelist()})) as server:
-        yield server
-
-
-@pytest.fixture
-def killable(server: ModelServer, tmp_path: Path) -> Iterator[Killable]:
-    environ = {
-        "OPENAI_BASE_URL": server.url,
-        "FUSION_SEARCH": f"local:{write_corpus(tmp_path / 'pages')}",
-        "FUSION_HOME": str(tmp_path),
-    }
-    with Killable(environ) as killable:
-        yield killable
+def server(server: ModelServer) -> ModelServer:
+    server.settings.behaviour = by_model({"judge": judge(), "writer": writer(), "*": panelist()})
+    return server
 
 
 def check_ledger(result: dict[str, Any], log: list[Entry]) -> None:

@@ -1,19 +1,16 @@
 """`fusion models`, `estimate`, `usage`, `check` and completion as users run them: processes, exit codes, stdout, stderr."""
 
 import json
-import os
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.corpus import write_corpus
+from tests.commands import Cli, own_environ
 from tests.forked import Forked
 from tests.model_lists import OPENAI, ListServer
 from tests.model_server import ModelServer
@@ -24,55 +21,12 @@ CLOSED = "http://127.0.0.1:9/v1"
 CANARY = "sk-canary-0123456789abcdef"
 
 
-@pytest.fixture(scope="module")
-def forked() -> Iterator[Forked]:
-    with Forked() as forked:
-        yield forked
-
-
-@dataclass
-class Done:
-    """What a finished process left."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-class Cli:
-    """The `fusion` command with an environment of its own: no provider can be reached unless a test names one."""
-
-    def __init__(self, forked: Forked, folder: Path) -> None:
-        self._forked, self.folder, self._started = forked, folder, 0
-        dropped = ("FUSION_", "OPEN", "COLUMNS", "_")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-        self.home = folder / "home"
-        self.home.mkdir()
-        self.environ = {
-            **kept,
-            "OPENAI_BASE_URL": CLOSED,
-            "OPENROUTER_BASE_URL": CLOSED,
-            "FUSION_HOME": str(self.home),
-            "FUSION_SEARCH": f"local:{write_corpus(folder / 'pages')}",
-        }
-
-    def __call__(self, *arguments: str, **environ: str) -> Done:
-        self._started += 1
-        own = self.folder / f"process {self._started}"
-        own.mkdir()
-        out, err = own / "stdout", own / "stderr"
-        pid = self._forked.spawn(arguments, {**self.environ, **environ}, Path("/dev/null"), out, err)
-        return Done(self._forked.wait(pid), out.read_text(), err.read_text())
-
-    def json(self, *arguments: str, **environ: str) -> Any:
-        done = self(*arguments, "--json", **environ)
-        assert done.code == 0, done.stderr
-        return json.loads(done.stdout)
-
-
 @pytest.fixture
 def cli(forked: Forked, tmp_path: Path) -> Cli:
-    return Cli(forked, tmp_path)
+    """No provider can be reached unless a test names one."""
+    cli = Cli(forked, tmp_path, own_environ(tmp_path, CLOSED, OPENROUTER_BASE_URL=CLOSED))
+    cli.home.mkdir()
+    return cli
 
 
 @pytest.fixture
@@ -94,7 +48,7 @@ def test_models_are_listed_with_prices_and_contexts_those_of_presets_first(cli: 
     done = cli("models", "--provider", "openrouter", OPENROUTER_BASE_URL=lists.url)
 
     lines = done.stdout.splitlines()
-    assert (done.code, done.stderr.splitlines()) == (0, [])
+    assert (done.returncode, done.stderr.splitlines()) == (0, [])
     assert lines[0].split() == ["MODEL", "IN", "$/M", "OUT", "$/M", "CONTEXT"]
     assert lines[1].split() == ["anthropic/claude-fable-5", "unknown", "unknown", "unknown"]
     assert lines[2].split() == ["anthropic/claude-opus-4.8", "5.00", "25.00", "1,000,000"]
@@ -125,7 +79,7 @@ def test_refresh_fetches_again_and_the_cache_answers_when_the_server_is_away(cli
     away = cli("models", "gemma", "--provider", "openrouter", "--refresh", **environ)
 
     assert len(lists.paths) == 2
-    assert away.code == 0
+    assert away.returncode == 0
     assert "google/gemma-9b:free" in away.stdout
     assert "warning: " in away.stderr
     assert "HTTP status 429; shown instead: its list of " in away.stderr
@@ -134,7 +88,7 @@ def test_refresh_fetches_again_and_the_cache_answers_when_the_server_is_away(cli
 def test_offline_and_without_a_cache_the_table_is_listed_and_stderr_says_why(cli: Cli) -> None:
     done = cli("models", "claude", "--limit", "0")
 
-    assert done.code == 0
+    assert done.returncode == 0
     assert "anthropic:claude-opus-4-8" in done.stdout
     assert f"warning: {CLOSED} could not be reached: " in done.stderr
 
@@ -145,11 +99,11 @@ def test_nothing_to_list_exits_with_1_and_an_unknown_provider_with_2(cli: Cli) -
     unknown = cli("models", "--provider", "antropic")
     as_json = cli("models", "--provider", "antropic", "--json")
 
-    assert (nothing.code, nothing.stdout) == (1, "")
+    assert (nothing.returncode, nothing.stdout) == (1, "")
     assert "error: no model's name holds 'no-such-model'\nhint: " in nothing.stderr
-    assert (nobody.code, nobody.stdout) == (1, "")
+    assert (nobody.returncode, nobody.stdout) == (1, "")
     assert "error: no model is known" in nobody.stderr
-    assert unknown.code == 2
+    assert unknown.returncode == 2
     assert unknown.stderr.startswith("error: there is no provider 'antropic'\nhint: did you mean 'anthropic'?")
     assert json.loads(as_json.stdout)["error"] == "there is no provider 'antropic'"
 
@@ -171,7 +125,7 @@ def test_an_estimate_needs_no_key_no_network_and_leaves_no_database(cli: Cli) ->
     done = cli("estimate", QUESTION, OPENROUTER_BASE_URL="")
 
     lines = done.stdout.splitlines()
-    assert (done.code, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "")
     assert lines[0].split() == ["ROLE", "MODEL", "CALLS", "IN", "OUT", "COST", "$"]
     assert [line.split()[0] for line in lines[1:6]] == ["seat", "seat", "seat", "judge", "writer"]
     assert max(map(len, lines)) <= 80
@@ -213,7 +167,7 @@ def test_the_demo_costs_nothing_and_a_fetched_list_has_the_last_word_on_prices(c
 
 def test_an_estimate_learns_from_past_runs(cli: Cli, models: ModelServer) -> None:
     for _ in range(5):
-        assert cli("ask", QUESTION, *ROSTER, "-q", OPENAI_BASE_URL=models.url).code == 0
+        assert cli("ask", QUESTION, *ROSTER, "-q", OPENAI_BASE_URL=models.url).returncode == 0
 
     found = {part["model"]: part for part in cli.json("estimate", *ROSTER)["parts"]}
 
@@ -234,7 +188,7 @@ def test_an_estimate_learns_from_past_runs(cli: Cli, models: ModelServer) -> Non
 def test_an_estimate_of_what_cannot_run_is_refused(cli: Cli, arguments: list[str], words: str) -> None:
     done = cli("estimate", *arguments)
 
-    assert (done.code, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
 
 
@@ -244,10 +198,10 @@ def test_a_database_that_is_none_costs_the_estimate_only_its_history(cli: Cli) -
     done = cli("estimate", "--db", str(cli.folder / "notes.txt"))
     usage = cli("usage", "--db", str(cli.folder / "notes.txt"))
 
-    assert done.code == 0
+    assert done.returncode == 0
     assert "warning: past runs cannot be read: " in done.stderr
     assert "tokens: usual sizes" in done.stdout
-    assert usage.code == 1
+    assert usage.returncode == 1
     assert "error: the database " in usage.stderr
 
 
@@ -299,9 +253,9 @@ def test_usage_of_the_last_days_leaves_out_what_is_older_and_no_usage_is_no_erro
     today = cli.json("usage", "--days", "1")
     none = cli("usage", "--days", "0")
 
-    assert (never.code, never.stdout, never.stderr) == (0, "", "no calls yet\n")
+    assert (never.returncode, never.stdout, never.stderr) == (0, "", "no calls yet\n")
     assert today["total"]["calls"] > 0
-    assert (none.code, none.stdout, none.stderr) == (0, "", "no calls in the last 0 days\n")
+    assert (none.returncode, none.stdout, none.stderr) == (0, "", "no calls in the last 0 days\n")
 
 
 # fusion check
@@ -310,7 +264,7 @@ def test_usage_of_the_last_days_leaves_out_what_is_older_and_no_usage_is_no_erro
 def test_check_prints_a_line_an_item_with_the_remedy_below(cli: Cli) -> None:
     done = cli("check")
 
-    assert done.code == 4
+    assert done.returncode == 4
     assert "Traceback" not in done.stderr
     lines = done.stdout.splitlines()
     (failed,) = [number for number, line in enumerate(lines) if line.startswith("fail")]
@@ -328,9 +282,9 @@ def test_check_exits_with_0_where_all_is_there_and_with_1_where_a_variable_is_br
     broken = cli("check", "--json", **environ, FUSION_SEARCH="bogus")
     demo = cli("check", "--preset", "demo", "--offline", FUSION_SEARCH="bogus")
 
-    assert (well.code, json.loads(well.stdout)["ok"]) == (0, True)
-    assert (broken.code, json.loads(broken.stdout)["exit_code"]) == (1, 1)
-    assert demo.code == 0
+    assert (well.returncode, json.loads(well.stdout)["ok"]) == (0, True)
+    assert (broken.returncode, json.loads(broken.stdout)["exit_code"]) == (1, 1)
+    assert demo.returncode == 0
     assert list(cli.home.iterdir()) == []
 
 

@@ -8,7 +8,7 @@ import re
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.corpus import write_corpus
 from tests.killable import Killable
 from tests.model_server import Entry, ModelServer, by_model, judge, panelist, writer
 from tests.model_server.wire import Behaviour, Reply, Request
@@ -54,20 +53,9 @@ kills = st.lists(st.integers(1, LAST_WRITE), max_size=3)
 
 
 @pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer(by_model(HEALTHY)) as server:
-        yield server
-
-
-@pytest.fixture
-def killable(server: ModelServer, tmp_path: Path) -> Iterator[Killable]:
-    environ = {
-        "OPENAI_BASE_URL": server.url,
-        "FUSION_SEARCH": f"local:{write_corpus(tmp_path / 'pages')}",
-        "FUSION_HOME": str(tmp_path),
-    }
-    with Killable(environ) as killable:
-        yield killable
+def server(server: ModelServer) -> ModelServer:
+    server.settings.behaviour = by_model(HEALTHY)
+    return server
 
 
 def played(schedule: Schedule) -> Behaviour:

@@ -1,6 +1,5 @@
 """The offline demo through the real graph, over its own corpus and over others."""
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -192,7 +191,3 @@ async def test_a_folder_of_odd_texts_is_read_in_reasonable_time(tmp_path: Path, 
     (tmp_path / "odd.txt").write_text(f"The harbour bridge {text}")
 
     assert (await demo("When did the harbour bridge open?", tmp_path))["answer"]
-
-
-def test_the_environment_of_this_process_is_left_alone() -> None:
-    assert CORPUS_VARIABLE not in os.environ

@@ -54,4 +54,3 @@ class Fault:
     waited: float | None = None
     answer: str = WRITTEN
     told: str = ""
-    xfail: str = ""

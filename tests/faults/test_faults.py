@@ -17,10 +17,6 @@ from tests.faults.stage import SEATS, USUAL, Stage
 from tests.faults.table import FAULTS
 from tests.model_server import Entry, ModelServer, by_model
 
-CASES = [
-    pytest.param(fault, id=fault.name, marks=[pytest.mark.xfail(reason=fault.xfail)] if fault.xfail else [])
-    for fault in FAULTS
-]
 _UNDISTURBED: dict[bool, dict[int, str]] = {}
 
 
@@ -63,7 +59,7 @@ async def played(fault: Fault, stage: Stage) -> dict[str, Any] | None:
     return await (fault.story(stage) if fault.story else stage.play())
 
 
-@pytest.mark.parametrize("fault", CASES)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 async def test_a_fault_has_the_consequences_its_row_names(
     fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,9 +98,8 @@ def check_outcome(fault: Fault, result: dict[str, Any], stage: Stage) -> None:
     assert re.search(fault.reasons, "; ".join(result["reasons"])), result["reasons"]
     assert bool(result["reasons"]) == (result["status"] != "ok")
     if fault.waited is not None:
-        assert max(stage.waits, default=0.0) == pytest.approx(
-            fault.waited, abs=5.0
-        )  # a date is told in seconds, some time before it is read
+        # A date is told in seconds, some time before it is read.
+        assert max(stage.waits, default=0.0) == pytest.approx(fault.waited, abs=5.0)
 
 
 def outcomes(fault: Fault, result: dict[str, Any]) -> list[str]:
