@@ -13,10 +13,8 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from fusion_graph.calls import run_scope
 from fusion_graph.events import Graph
-from fusion_graph.schemas import CallEntry, Event, RunState
+from fusion_graph.schemas import ENDED, CallEntry, Event, RunState
 from fusion_graph.store import LEASE_SECONDS, RunStore, lease_lost
-
-ENDED: frozenset[RunState] = frozenset({"ok", "degraded", "error"})
 
 
 class RunRecord:

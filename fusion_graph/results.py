@@ -7,6 +7,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 
 from fusion_graph.evidence import renumbered
+from fusion_graph.ledger import own_calls, spent
 from fusion_graph.prompts import FUSION_TOOL_NAME
 from fusion_graph.schemas import Analysis, CallEntry, FailureReason, RunStatus, SeatResult, Source
 from fusion_graph.settings import is_demo
@@ -107,24 +108,10 @@ def usage(calls: Sequence[CallEntry], run_id: str | None = None) -> dict[str, An
     `cost_usd` is the sum of the known costs and a lower bound where `cost_is_lower_bound` says so; None: nothing is
     known. `paid_by_this_run_usd` leaves out what a fork inherited from the run it came from.
     """
-    own = [call for call in calls if run_id is None or call["run_id"] in {"", run_id}]  # "": outside a stored run
+    own = calls if run_id is None else own_calls(calls, run_id)
     return {
-        "total": _total(calls) | {"paid_by_this_run_usd": _total(own)["cost_usd"]},
+        "total": {**spent(calls), "paid_by_this_run_usd": spent(own)["cost_usd"]},
         "calls": [dict(call) for call in calls],
-    }
-
-
-def _total(calls: Sequence[CallEntry]) -> dict[str, Any]:
-    counted = [call["tokens"] for call in calls if call["tokens"]]
-    known = [call["cost_usd"] for call in calls if call["cost_usd"] is not None]
-    return {
-        "calls": len(calls),
-        "input_tokens": sum(tokens["input"] for tokens in counted),
-        "cached_tokens": sum(tokens["cached"] for tokens in counted),
-        "output_tokens": sum(tokens["output"] for tokens in counted),
-        "reasoning_tokens": sum(tokens["reasoning"] for tokens in counted),
-        "cost_usd": round(sum(known), 8) if known or not calls else None,
-        "cost_is_lower_bound": len(known) < len(calls),
     }
 
 

@@ -1,6 +1,6 @@
 """The values that cross nodes. All are JSON-plain: they live in checkpoints, events and results."""
 
-from typing import Any, Literal, NotRequired, TypeAlias
+from typing import Any, Literal, NotRequired, TypeAlias, get_args
 
 from typing_extensions import TypedDict
 
@@ -16,6 +16,7 @@ RunState: TypeAlias = Literal[
     "cancelled",  # stopped on purpose; it can be resumed
     "stopped",  # its process is gone; it can be resumed
 ]
+ENDED: frozenset[str] = frozenset(get_args(Status))  # the other states of a run can be gone on from
 Outcome: TypeAlias = Literal[
     "answer",
     "tool_calls",

@@ -350,7 +350,9 @@ def test_costs_are_told_in_all_and_as_each_run_paid_them() -> None:
     assert found["b"]["paid_by_this_run"] == {
         "calls": 1,
         "input_tokens": 100,
+        "cached_tokens": 10,
         "output_tokens": 20,
+        "reasoning_tokens": 5,
         "cost_usd": 0.25,
         "cost_is_lower_bound": False,
     }

@@ -90,6 +90,25 @@ def test_a_thread_answers_and_its_second_turn_keeps_the_settings(client: SyncLan
     assert [message["type"] for message in second["messages"]] == ["human", "ai", "human", "ai"]
 
 
+def test_a_run_waits_for_approval_on_every_turn_and_goes_on_as_the_approver_said(client: SyncLangGraphClient) -> None:
+    thread = client.threads.create()["thread_id"]
+    asking = {"preset": "demo", "approve": True}
+
+    for turn, decision in enumerate(["approve", "reject"], 1):
+        waiting: Any = client.runs.wait(thread, "fusion", input=asked(QUESTION), context=asking)
+        (pause,) = waiting["__interrupt__"]
+        state: Any = client.threads.get_state(thread)
+        assert state["next"] == ["approve"]
+        assert pause["value"]["action_requests"][0]["args"]["panel"] == "demo:careful, demo:brisk, demo:sceptic"
+        assert "3 seats" in waiting["messages"][-1]["content"]
+
+        ended: Any = client.runs.wait(thread, "fusion", command={"resume": {"decisions": [{"type": decision}]}})
+
+        assert ended["status"]["status"] == {1: "ok", 2: "error"}[turn]
+    assert ended["status"]["failure_reason"] == "cancelled"
+    assert [message["type"] for message in ended["messages"]] == ["human", "ai", "human"]
+
+
 def test_one_seat_can_be_run_alone(client: SyncLangGraphClient) -> None:
     thread = client.threads.create()["thread_id"]
     run: Any = client.runs.wait(thread, "fusion", input=asked(QUESTION), context={"preset": "demo"})

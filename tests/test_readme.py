@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fusion_graph.deployment import build_fusion_graph
-from fusion_graph.settings import FusionSettings
+from fusion_graph.settings import FusionSettings, Seat
 from tests.faults.table import FAULTS
 
 README = Path(__file__).parent.parent / "README.md"
@@ -39,8 +39,13 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
+def seat_table() -> str:
+    rows = [f"| `{name}` | {field.description} |" for name, field in Seat.model_fields.items()]
+    return "\n".join(["| a seat's | what it does |", "|---|---|", *rows])
+
+
 def faults_table() -> str:
-    """Return what the fault table tells readers; a row that does not hold yet is not told."""
+    """Return what the fault table tells readers; some rows are told by another."""
     rows = ["| what happens | then |", "|---|---|"]
     for at, title in FAULT_GROUPS.items():
         told = [fault for fault in FAULTS if fault.at == at and fault.told]
@@ -54,11 +59,12 @@ def replaced(text: str, start: str, end: str, new: str) -> str:
     return f"{before}{start}{new}{end}{after}"
 
 
-def test_the_drawing_and_the_settings_table_are_those_of_the_code() -> None:
+def test_the_drawing_and_the_tables_are_those_of_the_code() -> None:
     text = README.read_text(encoding="utf-8")
 
     true = replaced(text, "```mermaid\n", "```", drawing() + "\n")
-    true = replaced(true, "from FusionSettings -->\n", "\n\nA `presets.toml`", settings_table())
+    true = replaced(true, "from FusionSettings -->\n", "\n\nA seat is", settings_table())
+    true = replaced(true, "from Seat -->\n", "\n\nA `presets.toml`", seat_table())
     true = replaced(true, "from tests/faults/table.py -->\n", "\n\n## Development", faults_table())
 
     if os.environ.get("UPDATE_README"):

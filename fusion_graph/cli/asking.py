@@ -14,7 +14,9 @@ from fusion_graph.cli.app import (
     AsJson,
     Database,
     JudgeModel,
+    Mode,
     PanelModels,
+    PanelTools,
     PresetName,
     Quiet,
     WriterModel,
@@ -40,8 +42,8 @@ def ask(
     panel: PanelModels = None,
     judge: JudgeModel = None,
     writer: WriterModel = None,
-    mode: Annotated[str | None, typer.Option(help="always, auto or never ask the panel.")] = None,
-    tools: Annotated[list[str] | None, typer.Option(help="Tools of the panel, comma-separated; none for none.")] = None,
+    mode: Mode = None,
+    tools: PanelTools = None,
     exclude: Annotated[
         list[str] | None, typer.Option(help="Domains never to be used, comma-separated or repeated.")
     ] = None,

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fusion_graph.cli.differences import marked, section
-from fusion_graph.comparison import Comparison, RunHead, Spent
+from fusion_graph.comparison import Comparison, RunHead
+from fusion_graph.ledger import Spent
 from fusion_graph.terminal import aligned, money
 from fusion_graph.terminal.words import DEMO, cost_cell, in_line
 

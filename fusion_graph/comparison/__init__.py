@@ -7,7 +7,7 @@ to be paired is told as removed and added.
 from fusion_graph.comparison.matching import align, match
 from fusion_graph.comparison.results import compare_results, point_text
 from fusion_graph.comparison.sentences import split_sentences
-from fusion_graph.comparison.values import ANALYSIS_PARTS, Comparison, Kind, Part, Point, RunHead, SeatComparison, Spent
+from fusion_graph.comparison.values import ANALYSIS_PARTS, Comparison, Kind, Part, Point, RunHead, SeatComparison
 
 __all__ = [
     "ANALYSIS_PARTS",
@@ -17,7 +17,6 @@ __all__ = [
     "Point",
     "RunHead",
     "SeatComparison",
-    "Spent",
     "align",
     "compare_results",
     "match",

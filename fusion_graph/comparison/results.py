@@ -16,11 +16,11 @@ from fusion_graph.comparison.values import (
     SeatComparison,
     SettingDifference,
     SourcesComparison,
-    Spent,
 )
+from fusion_graph.ledger import own_calls, spent
+from fusion_graph.schemas import ENDED
 from fusion_graph.urls import canonical_url
 
-_FINISHED = frozenset({"ok", "degraded", "error"})
 _Result = Mapping[str, Any]
 _KEYS = ("topic", "point", "insight")  # what a point of an analysis is called, by the list it stands in
 
@@ -49,7 +49,7 @@ def _head(result: _Result) -> RunHead:
         "parent_id": result.get("parent_id"),
         "question": result.get("question"),
         "status": result["status"],
-        "finished": result["status"] in _FINISHED,
+        "finished": result["status"] in ENDED,
         "reasons": list(result["reasons"]),
         "failure_reason": result.get("failure_reason"),
         "judge_failure": result.get("judge_failure"),
@@ -128,8 +128,8 @@ def _sources(a: Sequence[_Result], b: Sequence[_Result]) -> SourcesComparison:
 def _costs(a: _Result, b: _Result) -> CostsComparison:
     ours, theirs = (result["usage"]["calls"] for result in (a, b))
     known_a, known_b = ({call["id"] for call in calls} for calls in (ours, theirs))
-    less = _spent([call for call in ours if call["id"] not in known_b])
-    more = _spent([call for call in theirs if call["id"] not in known_a])
+    less = spent([call for call in ours if call["id"] not in known_b])
+    more = spent([call for call in theirs if call["id"] not in known_a])
     is_known = less["cost_usd"] is not None and not less["cost_is_lower_bound"] and more["cost_usd"] is not None
     difference = round((more["cost_usd"] or 0) - (less["cost_usd"] or 0), 8) if is_known else None
     return {
@@ -142,17 +142,4 @@ def _costs(a: _Result, b: _Result) -> CostsComparison:
 
 def _run_cost(result: _Result) -> RunCost:
     calls = result["usage"]["calls"]
-    own = [call for call in calls if call["run_id"] in {"", result["run_id"]}]
-    return {"total": _spent(calls), "paid_by_this_run": _spent(own)}
-
-
-def _spent(calls: Sequence[_Result]) -> Spent:
-    counted = [call["tokens"] for call in calls if call["tokens"]]
-    known = [call["cost_usd"] for call in calls if call["cost_usd"] is not None]
-    return {
-        "calls": len(calls),
-        "input_tokens": sum(tokens["input"] for tokens in counted),
-        "output_tokens": sum(tokens["output"] for tokens in counted),
-        "cost_usd": round(sum(known), 8) if known or not calls else None,
-        "cost_is_lower_bound": len(known) < len(calls),
-    }
+    return {"total": spent(calls), "paid_by_this_run": spent(own_calls(calls, result["run_id"]))}

@@ -4,6 +4,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from typing_extensions import TypedDict
 
+from fusion_graph.ledger import Spent
+
 Kind: TypeAlias = Literal["same", "changed", "only_a", "only_b"]
 AnalysisPart: TypeAlias = Literal["consensus", "contradictions", "partial_coverage", "unique_insights", "blind_spots"]
 ANALYSIS_PARTS: tuple[AnalysisPart, ...] = get_args(AnalysisPart)
@@ -75,16 +77,6 @@ class SourcesComparison(TypedDict):
     in_both: int
     only_a: list[dict[str, Any]]
     only_b: list[dict[str, Any]]
-
-
-class Spent(TypedDict):
-    """What calls came to. `cost_usd` is the known part, None if nothing is known."""
-
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float | None
-    cost_is_lower_bound: bool
 
 
 class RunCost(TypedDict):

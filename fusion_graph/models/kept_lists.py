@@ -4,7 +4,6 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -65,10 +64,8 @@ def keep(provider: str, environ: Mapping[str, str], models: list[ListedModel]) -
         with os.fdopen(handle, "wb") as file:
             file.write(_type().dump_json(kept))
         Path(temporary).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(temporary).unlink()
-        raise
+    finally:
+        Path(temporary).unlink(missing_ok=True)
 
 
 @cache

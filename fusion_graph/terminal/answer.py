@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fusion_graph.terminal.costs import cost_of, own
+from fusion_graph.ledger import own_calls
+from fusion_graph.terminal.costs import cost_of
 from fusion_graph.terminal.words import DEMO, clean, clock, counted, in_line, joined, wrapped
 
 READ = {"read": "read", "seen": "only found, not read"}
@@ -127,6 +128,6 @@ def _figures(result: Mapping[str, Any], seconds: float | None) -> list[str]:
 def _paid(result: Mapping[str, Any]) -> str:
     """Return what this run cost; of a fork, also what its answer cost with the calls it did not pay again."""
     calls = result["usage"]["calls"]
-    paid = own(calls, result["run_id"])
+    paid = own_calls(calls, result["run_id"])
     inherited = f" (in all {cost_of(calls).said})" if len(paid) < len(calls) else ""
     return cost_of(paid).said + inherited

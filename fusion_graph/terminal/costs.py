@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from fusion_graph.ledger import spent
 from fusion_graph.terminal import words
 
 
@@ -25,11 +26,5 @@ class Cost(NamedTuple):
 
 def cost_of(calls: Iterable[Mapping[str, Any]]) -> Cost:
     """Return what calls cost; no calls cost nothing."""
-    costs = [call["cost_usd"] for call in calls]
-    known = [cost for cost in costs if cost is not None]
-    return Cost(sum(known) if known or not costs else None, len(known) < len(costs))
-
-
-def own(calls: Iterable[Mapping[str, Any]], run_id: str) -> list[Mapping[str, Any]]:
-    """Return the calls this run paid for, without those a fork has from the run it came from."""
-    return [call for call in calls if call["run_id"] in {"", run_id}]
+    total = spent(calls)
+    return Cost(total["cost_usd"], total["cost_is_lower_bound"])

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fusion_graph.ledger import own_calls
 from fusion_graph.schemas import CallEntry
 from fusion_graph.settings import is_demo
-from fusion_graph.terminal.costs import Cost, cost_of, own
+from fusion_graph.terminal.costs import Cost, cost_of
 from fusion_graph.terminal.roster import Roster, roster_of
 from fusion_graph.terminal.words import DEMO, counted, failure, in_line
 
@@ -79,7 +80,7 @@ class RunView:
     @property
     def spent(self) -> Cost:
         """What this run has paid so far."""
-        return cost_of(own(self.calls.values(), self.run_id))
+        return cost_of(own_calls(self.calls.values(), self.run_id))
 
     def calls_of(self, key: Key) -> list[CallEntry]:
         """Return the calls of a row."""

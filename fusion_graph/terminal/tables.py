@@ -4,7 +4,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fusion_graph.terminal.costs import cost_of, own
+from fusion_graph.ledger import own_calls
+from fusion_graph.terminal.costs import cost_of
 from fusion_graph.terminal.words import cost_cell, cut, failure, in_line
 
 _GAP = "  "
@@ -57,7 +58,7 @@ def cost_table(result: Mapping[str, Any], width: int | None = None) -> list[str]
     calls = result["usage"]["calls"]
     if not calls:
         return []
-    paid = sorted(own(calls, result["run_id"]), key=_place)
+    paid = sorted(own_calls(calls, result["run_id"]), key=_place)
     earlier = [call for call in calls if call not in paid]
     rows = [_Line("CALL", "MODEL", "", ["IN", "OUT", "TIME", "COST"])]
     rows += [_Line("earlier", "of the run this one goes back to", "", _sums(earlier))] if earlier else []
