@@ -92,7 +92,7 @@ def test_a_thread_answers_and_its_second_turn_keeps_the_settings(client: SyncLan
 
 def test_a_run_waits_for_approval_on_every_turn_and_goes_on_as_the_approver_said(client: SyncLangGraphClient) -> None:
     thread = client.threads.create()["thread_id"]
-    asking = {"preset": "demo", "approve": True}
+    asking: Any = {"preset": "demo", "approve": True}
 
     for turn, decision in enumerate(["approve", "reject"], 1):
         waiting: Any = client.runs.wait(thread, "fusion", input=asked(QUESTION), context=asking)
