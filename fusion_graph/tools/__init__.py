@@ -2,6 +2,15 @@
 
 from fusion_graph.tools.download import Limits
 from fusion_graph.tools.panel import TOOL_NAMES, PanelTools, choose_backend, make_panel_tools
-from fusion_graph.tools.search import Hit, SearchBackend
+from fusion_graph.tools.search import Hit, SearchBackend, SearchRequest
 
-__all__ = ["TOOL_NAMES", "Hit", "Limits", "PanelTools", "SearchBackend", "choose_backend", "make_panel_tools"]
+__all__ = [
+    "TOOL_NAMES",
+    "Hit",
+    "Limits",
+    "PanelTools",
+    "SearchBackend",
+    "SearchRequest",
+    "choose_backend",
+    "make_panel_tools",
+]

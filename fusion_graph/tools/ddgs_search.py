@@ -2,10 +2,9 @@
 
 import asyncio
 import importlib.util
-from collections.abc import Sequence
 
 from fusion_graph.tools.failures import refused
-from fusion_graph.tools.search import MAX_RESULTS, Hit
+from fusion_graph.tools.search import MAX_RESULTS, Hit, SearchRequest
 from fusion_graph.urls import host_of
 
 INSTALL = "pip install 'fusion-graph[ddgs]'"
@@ -23,15 +22,13 @@ class DdgsSearch:
     def __init__(self, timeout_seconds: float = 20.0) -> None:
         self.timeout_seconds = timeout_seconds
 
-    async def search(
-        self, query: str, *, max_results: int, allowed_domains: Sequence[str], excluded_domains: Sequence[str]
-    ) -> list[Hit]:
+    async def search(self, request: SearchRequest) -> list[Hit]:
         """Return what the engines find. See `SearchBackend`."""
-        sites = " OR ".join(f"site:{rule}" for rule in allowed_domains[:_SITE_TERMS])
-        without = " ".join(f"-site:{rule}" for rule in excluded_domains[:_SITE_TERMS])
-        asked = " ".join(part for part in (query, sites, without) if part)
+        sites = " OR ".join(f"site:{rule}" for rule in request.allowed_domains[:_SITE_TERMS])
+        without = " ".join(f"-site:{rule}" for rule in request.excluded_domains[:_SITE_TERMS])
+        asked = " ".join(part for part in (request.query, sites, without) if part)
         # Asks for more than is wanted: the domain rules still take some away.
-        most = min(2 * max_results, MAX_RESULTS) if sites or without else max_results
+        most = min(2 * request.max_results, MAX_RESULTS) if sites or without else request.max_results
         try:
             async with asyncio.timeout(self.timeout_seconds):
                 return await asyncio.to_thread(_ask, asked, most)

@@ -6,15 +6,15 @@ import re
 import threading
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from fusion_graph.tools.corpus import Corpus, Document, Snapshot
-from fusion_graph.tools.search import Hit
+from fusion_graph.tools.search import Hit, SearchRequest
 from fusion_graph.urls import refusal_reason
 
-_SNIPPET = 300  # characters
+_SNIPPET = 300  # characters, if nothing else is asked for
 _MAX_MATCHES = 2000  # in one document that a snippet is chosen among
 # A word, or one character of a script that writes without spaces.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
@@ -34,20 +34,16 @@ class LocalSearch:
         """Return how many files could not be read, as of now. Blocks while the folder is read."""
         return self.corpus.snapshot().skipped
 
-    async def search(
-        self, query: str, *, max_results: int, allowed_domains: Sequence[str], excluded_domains: Sequence[str]
-    ) -> list[Hit]:
+    async def search(self, request: SearchRequest) -> list[Hit]:
         """Return the best matches, ties in the order of their paths. See `SearchBackend`."""
 
         def run() -> list[Hit]:
-            terms = _terms(query)
+            terms = _terms(request.query)
+            rules = {"allowed": request.allowed_domains, "excluded": request.excluded_domains}
             ranked = self._current().rank(terms)
-            fit = (
-                document
-                for document in ranked
-                if refusal_reason(document.url, allowed=allowed_domains, excluded=excluded_domains) is None
-            )
-            return [_hit(document, terms) for document in islice(fit, max_results)]
+            fit = (document for document in ranked if refusal_reason(document.url, **rules) is None)
+            most = request.max_characters or _SNIPPET
+            return [_hit(document, terms, most) for document in islice(fit, request.max_results)]
 
         return await asyncio.to_thread(run)
 
@@ -94,19 +90,19 @@ def _terms(query: str) -> set[str]:
     return tokens - set(STOPWORDS_EN) or tokens
 
 
-def _hit(document: Document, terms: set[str]) -> Hit:
-    return Hit(document.url, document.title, _snippet(document.text, terms), document.published)
+def _hit(document: Document, terms: set[str], most: int) -> Hit:
+    return Hit(document.url, document.title, _snippet(document.text, terms, most), document.published)
 
 
-def _snippet(text: str, terms: set[str]) -> str:
-    """Return about 300 characters of the text, where the most different terms stand close together."""
+def _snippet(text: str, terms: set[str], most: int) -> str:
+    """Return about `most` characters of the text, where the most different terms stand close together."""
     places = list(islice(_matches(text, terms), _MAX_MATCHES))
-    best = max(range(len(places)), key=lambda first: (_variety(places, first), -first), default=None)
-    start = 0 if best is None else max(0, places[best][0] - _SNIPPET // 4)
-    cut = text[start : start + _SNIPPET]
+    best = max(range(len(places)), key=lambda first: (_variety(places, first, most), -first), default=None)
+    start = 0 if best is None else max(0, places[best][0] - most // 4)
+    cut = text[start : start + most]
     if start:
         cut = "… " + re.sub(r"^\S{0,20}\s", "", cut)  # not the end of a word
-    if start + _SNIPPET < len(text):
+    if start + most < len(text):
         cut = re.sub(r"\s\S{0,20}$", "", cut) + " …"
     return " ".join(cut.split())
 
@@ -117,6 +113,6 @@ def _matches(text: str, terms: set[str]) -> Iterator[tuple[int, str]]:
             yield token.start(), word
 
 
-def _variety(places: list[tuple[int, str]], first: int) -> int:
-    end = bisect_left(places, (places[first][0] + _SNIPPET * 3 // 4, ""))
+def _variety(places: list[tuple[int, str]], first: int, most: int) -> int:
+    end = bisect_left(places, (places[first][0] + most * 3 // 4, ""))
     return len({word for _, word in places[first:end]})

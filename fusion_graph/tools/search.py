@@ -1,6 +1,6 @@
 """web_search: what a search backend is, and the tool around one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
@@ -25,12 +25,24 @@ class Hit:
     published: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """What is looked for. `max_characters` bounds each snippet; None leaves their length to the backend.
+
+    The domains are rules in normal form (`urls.parse_rule`): a host with its sub-domains, perhaps with a path.
+    """
+
+    query: str
+    max_results: int = 5
+    max_characters: int | None = None
+    allowed_domains: tuple[str, ...] = ()
+    excluded_domains: tuple[str, ...] = ()
+
+
 class SearchBackend(Protocol):
     """Something that answers a query with hits, best first."""
 
-    async def search(
-        self, query: str, *, max_results: int, allowed_domains: Sequence[str], excluded_domains: Sequence[str]
-    ) -> list[Hit]:
+    async def search(self, request: SearchRequest) -> list[Hit]:
         """Return at most `max_results` hits under the domain rules, as far as the backend can apply them.
 
         Raises:
@@ -52,9 +64,13 @@ def make_search_tool(backend: SearchBackend, rules: DomainRules) -> BaseTool:
     """Return web_search over `backend`, under the rules of one run."""
 
     async def web_search(query: str, max_results: int = 5) -> tuple[str, dict[str, Any]]:
-        found = await backend.search(
-            query, max_results=max_results, allowed_domains=rules.allowed, excluded_domains=rules.excluded
+        request = SearchRequest(
+            query=query,
+            max_results=max_results,
+            allowed_domains=rules.allowed,
+            excluded_domains=rules.excluded,
         )
+        found = await backend.search(request)
         hits = [_cleaned(hit) for hit in _distinct(found) if rules.let_through(hit.url)][:max_results]
         text = "\n\n".join(map(_block, hits)) or f"No results for {query!r}. Try other or fewer words."
         return text, {"sources": [_source(hit) for hit in hits]}

@@ -9,7 +9,7 @@ import pytest
 from ddgs.exceptions import DDGSException, RatelimitException
 from langchain_core.tools import ToolException
 
-from fusion_graph.tools import Hit
+from fusion_graph.tools import Hit, SearchRequest
 from fusion_graph.tools.ddgs_search import DdgsSearch
 
 Rows = list[dict[str, Any]]
@@ -34,8 +34,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Rows]], l
 
 
 async def search(backend: DdgsSearch, **arguments: Any) -> list[Hit]:
-    defaults: dict[str, Any] = {"max_results": 5, "allowed_domains": [], "excluded_domains": []}
-    return await backend.search("tides", **(defaults | arguments))
+    return await backend.search(SearchRequest(query="tides", **arguments))
 
 
 async def test_what_the_engines_find_becomes_hits(engines: Any) -> None:
@@ -55,8 +54,8 @@ async def test_what_the_engines_find_becomes_hits(engines: Any) -> None:
 async def test_domain_rules_go_to_the_engines_which_are_asked_for_more(engines: Any) -> None:
     asked = engines(list)
 
-    await search(DdgsSearch(), allowed_domains=["a.example", "b.example/x"], excluded_domains=["c.example"])
-    await search(DdgsSearch(), max_results=25, excluded_domains=[f"{number}.example" for number in range(20)])
+    await search(DdgsSearch(), allowed_domains=("a.example", "b.example/x"), excluded_domains=("c.example",))
+    await search(DdgsSearch(), max_results=25, excluded_domains=tuple(f"{number}.example" for number in range(20)))
 
     assert asked[0] == {"query": "tides site:a.example OR site:b.example/x -site:c.example", "max_results": 10}
     assert asked[1]["query"].count("-site:") == 8

@@ -10,7 +10,7 @@ import pytest
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, ToolException
 
-from fusion_graph.tools import Hit, PanelTools, make_panel_tools
+from fusion_graph.tools import Hit, PanelTools, SearchRequest, make_panel_tools
 from fusion_graph.tools import corpus as corpus_module
 from fusion_graph.tools.local_search import LocalSearch
 
@@ -46,8 +46,7 @@ def tools_of(folder: Path) -> PanelTools:
 
 
 async def search(backend: LocalSearch, query: str, **arguments: Any) -> list[Hit]:
-    defaults: dict[str, Any] = {"max_results": 10, "allowed_domains": [], "excluded_domains": []}
-    return await backend.search(query, **(defaults | arguments))
+    return await backend.search(SearchRequest(query=query, **({"max_results": 10} | arguments)))
 
 
 async def call(tool: BaseTool, **arguments: Any) -> ToolMessage:
@@ -124,8 +123,8 @@ async def test_a_folder_without_words_lists_nothing(tmp_path: Path, files: Mappi
 async def test_domain_rules_leave_room_for_what_they_let_through(folder: Path) -> None:
     backend = LocalSearch(folder)
 
-    without = await search(backend, "neap tides", max_results=1, excluded_domains=["almanac.example"])
-    only = await search(backend, "tides", allowed_domains=["almanac.example"])
+    without = await search(backend, "neap tides", max_results=1, excluded_domains=("almanac.example",))
+    only = await search(backend, "tides", allowed_domains=("almanac.example",))
 
     assert len(without) == 1
     assert "almanac" not in without[0].url

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ValidationError
 
 from fusion_graph.errors import SettingsError
-from fusion_graph.tools import Hit, PanelTools, choose_backend, make_panel_tools
+from fusion_graph.tools import Hit, PanelTools, SearchRequest, choose_backend, make_panel_tools
 from fusion_graph.tools.ddgs_search import DdgsSearch
 from fusion_graph.tools.download import Downloader
 from fusion_graph.tools.local_search import LocalSearch
@@ -19,15 +18,13 @@ from fusion_graph.tools.local_search import LocalSearch
 class Careless:
     """A search backend that ignores the rules and the number it is given."""
 
-    async def search(
-        self, query: str, *, max_results: int, allowed_domains: Sequence[str], excluded_domains: Sequence[str]
-    ) -> list[Hit]:
+    async def search(self, request: SearchRequest) -> list[Hit]:
         return [
             Hit("https://www.huggingface.co/x", "leak", "the answers"),
             Hit("https://r.jina.ai/https://hf.co/x", "mirror", "the answers"),
             Hit("http://example.org/a", "first\n\n  of\U000e0041 two", "a\nb", "2024"),
             Hit("https://www.example.org/a?utm_source=y", "second of two", "again"),
-            Hit("https://example.org/b", "", f"about {query}"),
+            Hit("https://example.org/b", "", f"about {request.query}"),
             Hit("https://example.org/c", "c", ""),
         ]
 
