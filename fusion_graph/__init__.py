@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from fusion_graph.errors import FusionError, ModelLoadError, SettingsError
     from fusion_graph.results import run_result
     from fusion_graph.runs import Runs, open_runs
-    from fusion_graph.settings import FusionSettings, Seat
+    from fusion_graph.seats import PanelTool, Seat
+    from fusion_graph.settings import FusionSettings
     from fusion_graph.state import FusionInput, FusionOutput, FusionState
 
 __version__ = "0.1.0"
@@ -19,6 +20,7 @@ __all__ = [
     "FusionSettings",
     "FusionState",
     "ModelLoadError",
+    "PanelTool",
     "Runs",
     "Seat",
     "SettingsError",
@@ -36,7 +38,8 @@ _HOMES = {
     "Runs": "runs",
     "open_runs": "runs",
     "FusionSettings": "settings",
-    "Seat": "settings",
+    "PanelTool": "seats",
+    "Seat": "seats",
     "FusionInput": "state",
     "FusionOutput": "state",
     "FusionState": "state",

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -18,9 +19,12 @@ from fusion_graph.estimate import CallSize, Estimate, estimate_run
 from fusion_graph.graph import build_graph
 from fusion_graph.models.listing import make_estimate_price
 from fusion_graph.presets import resolve
+from fusion_graph.seats import tools_in
 from fusion_graph.settings import FusionSettings, is_demo
 from fusion_graph.state import FusionInput, FusionOutput, FusionState, Plan
 from fusion_graph.tools import PanelTools, make_panel_tools
+
+RULES = ("allowed_domains", "excluded_domains", "blocked_domains")
 
 History = Callable[[], Awaitable[list[CallSize]]]
 
@@ -89,10 +93,23 @@ class Parts:
             "estimate": self.estimate,
         }
 
-    def offer_tools(self, plan: Plan) -> list[BaseTool]:
-        """Return one seat's tools: those its plan names, under the run's domain rules, and the application's own."""
-        rules = (plan["allowed_domains"], plan["excluded_domains"], plan["blocked_domains"])
-        return [*self._named(plan["model"], plan["tools"], *rules), *self.own_tools]
+    async def offer_tools(self, plan: Plan) -> list[BaseTool]:
+        """Return one seat's tools: those its plan names, under the run's domain rules, and the application's own.
+
+        Raises:
+            SettingsError: an MCP server cannot be reached.
+        """
+        named = {tool.name: tool for tool in tools_in(plan["tools"])}
+        own = {tool.name: tool for tool in self.own_tools}
+        mine = [tool for name, tool in own.items() if name in named or not plan.get("only_these_tools")]
+        others = [tool for name, tool in named.items() if name not in own]
+        rules = {name: plan[name] for name in RULES}  # type: ignore[literal-required]
+        offered = [*await self._tools_for(plan["model"]).offer(others, plan["panel_id"], **rules), *mine]
+        counts = Counter(tool.name for tool in offered)
+        if twice := sorted(name for name, count in counts.items() if count > 1):
+            hint = "leave one of them out, or rename the MCP server it comes from"
+            raise SettingsError(f"tools: several are called {twice[0]!r}", field="tools", value=twice[0], hint=hint)
+        return offered
 
     def settle(
         self, call: FusionSettings | Mapping[str, Any] | None, *, stored: Mapping[str, Any] | None
@@ -111,10 +128,11 @@ class Parts:
                 value=settings.min_answers,
                 hint="lower min_answers or add seats",
             )
+        own = {tool.name for tool in self.own_tools}
         for seat in settings.seats:
-            names = settings.tools if seat.tools is None else seat.tools
-            rules = (settings.allowed_domains, settings.excluded_domains, settings.blocked_domains)
-            self._named(seat.model, names, *rules)
+            named = tools_in(settings.tools if seat.tools is None else seat.tools)
+            rules = {name: getattr(settings, name) for name in RULES}
+            self._tools_for(seat.model).check([tool for tool in named if tool.name not in own], **rules)
         self.ask.check(settings.roles)
         if self.knows_prices and settings.max_cost_usd and not settings.price_ceiling:
             self._refuse_unpriced(settings)
@@ -140,13 +158,8 @@ class Parts:
             lambda: estimate_run(settings, past, make_estimate_price(self.environ), seats=seats)
         )
 
-    def _named(
-        self, model: str, names: Sequence[str], allowed: Sequence[str], excluded: Sequence[str], blocked: Sequence[str]
-    ) -> list[BaseTool]:
-        own = {tool.name for tool in self.own_tools}
-        ours = [name for name in names if name not in own]
-        tools = self.demo_tools if is_demo(model) else self.panel_tools
-        return tools.bind(ours, allowed_domains=allowed, excluded_domains=excluded, blocked_domains=blocked)
+    def _tools_for(self, model: str) -> PanelTools:
+        return self.demo_tools if is_demo(model) else self.panel_tools
 
 
 def _load(name: str, /, *, temperature: float | None, max_tokens: int | None, reasoning: str | None) -> BaseChatModel:

@@ -10,7 +10,8 @@ from fusion_graph.errors import SettingsError
 from fusion_graph.nodes.route import waiting_seats
 from fusion_graph.results import answered
 from fusion_graph.schemas import Role, SeatResult
-from fusion_graph.settings import FusionSettings, Seat, load_settings
+from fusion_graph.seats import Seat
+from fusion_graph.settings import FusionSettings, load_settings
 from fusion_graph.state import FusionState
 from fusion_graph.store import RunRow
 

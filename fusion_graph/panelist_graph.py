@@ -6,7 +6,8 @@ from typing import Any, Literal
 from langgraph.graph import END, START, StateGraph
 
 from fusion_graph.calls import Ask
-from fusion_graph.nodes.panelist import call_model, run_tools
+from fusion_graph.nodes.panelist import call_model
+from fusion_graph.nodes.seat_tools import run_tools
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import OfferTools, PanelistOutput, PanelistState
 

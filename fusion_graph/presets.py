@@ -16,8 +16,9 @@ from typing import Any, get_args, get_origin
 
 from typing_extensions import TypedDict
 
+from fusion_graph.checked import placed, shown
 from fusion_graph.errors import SettingsError, did_you_mean
-from fusion_graph.settings import DEFAULT_PRESET, ROSTER, FusionSettings, home, load_settings, placed, shown
+from fusion_graph.settings import DEFAULT_PRESET, ROSTER, FusionSettings, home, load_settings
 
 
 class Preset(TypedDict):

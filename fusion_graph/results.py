@@ -184,9 +184,12 @@ def _wire_source(number: int, source: Source) -> dict[str, Any]:
     return {
         "number": number,
         "url": source["url"],
+        "canonical_url": source["key"],
         "title": source["title"],
         "snippet": source["snippet"],
         "published": source["published"],
         "seats": source["seats"],
         "status": "read" if source["read"] else "seen",
+        "retrieved_at": source.get("retrieved_at", ""),  # not in checkpoints of before
+        "sha256": source.get("sha256", ""),
     }

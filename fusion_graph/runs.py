@@ -34,7 +34,8 @@ from fusion_graph.graph import build_graph
 from fusion_graph.records import FencedSaver, RunRecord
 from fusion_graph.results import run_result
 from fusion_graph.schemas import Caller, Event
-from fusion_graph.settings import FusionSettings, Seat, load_settings
+from fusion_graph.seats import Seat
+from fusion_graph.settings import FusionSettings, load_settings
 from fusion_graph.store import LEASE_SECONDS, RunRow, RunStore, open_store
 
 MAX_QUESTION_CHARS = 200  # of the question in lists

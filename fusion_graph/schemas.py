@@ -100,7 +100,8 @@ class CallEntry(TypedDict):
 class Source(TypedDict):
     """A page some seat listed (`read` false) or opened (`read` true). `key` is its canonical URL.
 
-    `text` is what a model was shown of a page that was read; quotations from it are looked for there.
+    `text` is what a model was shown of a page that was read; quotations from it are looked for there. `sha256` is that
+    of the page's whole text as it was read; `retrieved_at` (ISO 8601, UTC) when it was read, or listed.
     """
 
     key: str
@@ -111,6 +112,8 @@ class Source(TypedDict):
     read: bool
     text: str
     seats: list[int]
+    retrieved_at: str
+    sha256: str
 
 
 class SeatResult(TypedDict):

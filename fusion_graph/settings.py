@@ -6,22 +6,24 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_args, get_origin
+from typing import Any, Literal
 
 import platformdirs
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    field_validator,
-    model_validator,
+from pydantic import Field, field_validator
+
+from fusion_graph.checked import Checked
+from fusion_graph.seats import (
+    MAX_TEMPERATURE,
+    MAX_TOOL_STEPS,
+    MAX_TOOLS,
+    PanelTool,
+    Reasoning,
+    Seat,
+    known_part,
+    parse_seats,
+    parse_tools,
 )
 
-from fusion_graph.errors import SettingsError, did_you_mean
-
-Reasoning = Literal["", "none", "minimal", "low", "medium", "high", "xhigh", "max"]
 ROSTER = ("panel", "judge", "writer")
 DEFAULT_PRESET = "quality"
 # What forms suggest, without reading a file; `load_presets` knows these and the user's own.
@@ -30,12 +32,8 @@ PUBLISHED_PRESETS = (
     "draco-fable-gpt", "draco-opus-gpt-gemini", "draco-opus-gpt", "draco-opus-twice", "draco-budget",
 )  # fmt: skip
 MAX_SEATS = 8  # bounds what one question can cost; the hosted service has the same limit
-MAX_TOOL_STEPS = 16  # what the published benchmark allowed; the hosted service has the same limit
-MAX_TOOLS = 8  # the hosted service has the same limit
-MAX_TEMPERATURE = 2  # the widest range of a provider; one with a narrower range says so itself
 MIN_TOKENS, MAX_TOKENS = 64, 200_000  # less is no answer with a source; no model writes more in one call
 MAX_SECONDS = 7200  # a typing error must not hold a run for days; the published benchmark allowed 1800
-_SHOWN_CHARS = 200  # of a value, in messages
 
 
 def _setting(default: Any, description: str, *nodes: str, **extra: Any) -> Any:
@@ -43,47 +41,7 @@ def _setting(default: Any, description: str, *nodes: str, **extra: Any) -> Any:
     return Field(default, description=description, json_schema_extra={"langgraph_nodes": list(nodes)}, **extra)
 
 
-class _Checked(BaseModel):
-    """A model whose every complaint is a `SettingsError` that names field, value and what is allowed."""
-
-    # Infinity and NaN are no JSON: checkpoints and events could not carry them.
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        if isinstance(data, cls):
-            return data
-        if not isinstance(data, Mapping):
-            hint = f"give an object with any of: {', '.join(sorted(cls.model_fields))}"
-            raise SettingsError(f"{shown(data)} is no object of settings", field="", value=data, hint=hint)
-        _refuse_unknown(data, set(cls.model_fields))
-        try:
-            return handler(dict(data))
-        except ValidationError as error:
-            raise _explained(error, cls) from None
-
-
-class Seat(_Checked):
-    """One place on the panel. What is left out is taken from the run's settings."""
-
-    model: str = Field(min_length=1, description="Model name, as `provider:model` or `vendor/model`")
-    name: str = Field("", description="What to call this seat. Empty: its model")
-    temperature: float | None = Field(
-        None, ge=0, le=MAX_TEMPERATURE, description="Temperature of this seat. Empty: the run's"
-    )
-    reasoning: Reasoning = Field("", description="Reasoning effort of this seat. Empty: the run's")
-    max_tool_calls: int | None = Field(
-        None, ge=1, le=MAX_TOOL_STEPS, description="Tool steps of this seat. Empty: the run's"
-    )
-    fallback: str = Field("", description="Model that is asked in this seat's place if its own fails. Empty: none")
-    system_prompt: str = Field("", description="Added to the panelist's instructions")
-    tools: list[str] | None = Field(
-        None, max_length=MAX_TOOLS, description="Tools of this seat; an empty list: none. Left out: the run's"
-    )
-
-
-class FusionSettings(_Checked):
+class FusionSettings(Checked):
     """The settings of a run. Every field is optional; `resolve` fills in the rest."""
 
     # In the order in which forms show them: flat fields first, lists last.
@@ -138,9 +96,9 @@ class FusionSettings(_Checked):
     panel_context: Literal["messages", "prompt"] = _setting(
         "messages", "What the panel sees: the whole conversation, or the last prompt only", "panelist"
     )
-    tools: list[str] = _setting(
-        ["web_search", "web_fetch"], "Tools of the panel: web_search, web_fetch; empty: none", "panelist",
-        max_length=MAX_TOOLS,
+    tools: list[str | PanelTool] = _setting(
+        ["web_search", "web_fetch"], "Tools of the panel: web_search, web_fetch, mcp:SERVER, community:CLASS; "
+        "empty: none", "panelist", max_length=MAX_TOOLS,
     )  # fmt: skip
     excluded_domains: list[str] = _setting(
         [], "Hosts (with sub-domains; a path may follow) never to be used", "panelist"
@@ -157,8 +115,12 @@ class FusionSettings(_Checked):
     @field_validator("panel", mode="before")
     @classmethod
     def _parse_seats(cls, value: Any) -> Any:
-        is_panel = isinstance(value, list | tuple)
-        return [_parse_seat(number, seat) for number, seat in enumerate(value, 1)] if is_panel else value
+        return parse_seats(value)
+
+    @field_validator("tools", mode="before")
+    @classmethod
+    def _parse_tools(cls, value: Any) -> Any:
+        return parse_tools(value)
 
     @property
     def seats(self) -> list[Seat]:
@@ -183,35 +145,9 @@ class FusionSettings(_Checked):
         return self.model_dump(mode="json")
 
 
-def _parse_seat(number: int, seat: Any) -> str | Seat:
-    """Return a seat given as an object parsed, a name as it is; complaints say which seat is meant."""
-    if isinstance(seat, str) and seat.strip():
-        return seat
-    if not isinstance(seat, Mapping | Seat):
-        raise SettingsError(
-            f"seat {number} of the panel = {shown(seat)} names no model",
-            field=f"panel.{number}",
-            value=seat,
-            hint="give a model name, or an object with `model` and what else is this seat's own",
-        )
-    try:
-        return Seat.model_validate(seat)
-    except SettingsError as error:
-        error.field = f"panel.{number}.{error.field}"
-        raise placed(error, f"seat {number} of the panel") from None
-
-
 def load_settings(stored: Mapping[str, Any]) -> FusionSettings:
     """Return the settings that state holds; fields this version does not know (an old checkpoint) are passed over."""
-    known = {name: value for name, value in stored.items() if name in FusionSettings.model_fields}
-    panel = known.get("panel")
-    if isinstance(panel, list):
-        known["panel"] = [_known_of_seat(seat) if isinstance(seat, Mapping) else seat for seat in panel]
-    return FusionSettings.model_validate(known)
-
-
-def _known_of_seat(seat: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in seat.items() if name in Seat.model_fields}
+    return FusionSettings.model_validate(known_part(stored, FusionSettings, panel=Seat, tools=PanelTool))
 
 
 def is_demo(model: str) -> bool:
@@ -229,40 +165,3 @@ def home(kind: Literal["config", "data", "cache"], environ: Mapping[str, str] = 
         "cache": platformdirs.user_cache_path,
     }[kind]
     return found("fusion_graph", appauthor=False)
-
-
-def placed(error: SettingsError, where: str) -> SettingsError:
-    """Return `error` with the place it is about in front of its message."""
-    error.args = (f"{where}: {error}",)
-    return error
-
-
-def _refuse_unknown(data: Mapping[str, Any], known: set[str]) -> None:
-    for key in data:
-        if key not in known:
-            hint = did_you_mean(str(key), known)
-            raise SettingsError(f"unknown setting {shown(key)}", field=str(key), value=data[key], hint=hint)
-
-
-def _explained(error: ValidationError, model: type[BaseModel]) -> SettingsError:
-    first = error.errors(include_url=False)[0]
-    name, *inner = (str(part) for part in first["loc"])
-    field = ".".join([name, *inner])
-    if first["type"] == "missing":
-        return SettingsError(f"{field} is missing", field=field, hint=_allowed(model, name))
-    said = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
-    message = f"{field} = {shown(first['input'])}: {said}"
-    return SettingsError(message, field=field, value=first["input"], hint=_allowed(model, name))
-
-
-def _allowed(model: type[BaseModel], name: str) -> str:
-    info = model.model_fields[name]
-    if get_origin(info.annotation) is Literal:
-        return "one of: " + ", ".join(repr(value) for value in get_args(info.annotation))
-    return f"{name}: {info.description}"
-
-
-def shown(value: object) -> str:
-    """Return a value for a message, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"

@@ -4,7 +4,7 @@ Lists that only grow live in a DeltaChannel: a checkpoint stores what was added,
 grows with its payload and not with its square. Their reducers are pure and give the same for one batch or many.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import reduce
 from typing import Annotated, Any, TypeVar
 
@@ -148,13 +148,14 @@ class Plan(TypedDict):
     max_cost_usd: float | None
     price_ceiling: float
     fallback: str
-    tools: list[str]
+    tools: list[str | dict[str, Any]]
+    only_these_tools: bool
     allowed_domains: list[str]
     excluded_domains: list[str]
     blocked_domains: list[str]
 
 
-OfferTools = Callable[[Plan], list[BaseTool]]  # the tools of one seat
+OfferTools = Callable[[Plan], Awaitable[list[BaseTool]]]  # the tools of one seat
 
 
 class PanelistState(TypedDict, total=False):

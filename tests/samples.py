@@ -39,6 +39,8 @@ def source(name: str, *, read: bool = True, seats: tuple[int, ...] = (1,), publi
         "read": read,
         "text": "",
         "seats": list(seats),
+        "retrieved_at": "",
+        "sha256": "",
     }
 
 

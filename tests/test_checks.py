@@ -286,8 +286,8 @@ async def test_search_tells_documents_and_what_it_skipped_and_what_to_set_where_
     assert "3 documents" in skipped["search"]["found"]
     assert "1 skipped" in skipped["search"]["found"]
     assert (empty["search"]["level"], none["search"]["level"]) == ("warn", "warn")
-    assert none["search"]["found"] == "web_search is not offered: FUSION_SEARCH is 'none'"
-    assert none["search"]["remedy"].startswith("Set FUSION_SEARCH to ")
+    assert none["search"]["found"] == "web_search is not offered: FUSION_SEARCH=none"
+    assert none["search"]["remedy"].startswith("set FUSION_SEARCH to ")
 
 
 async def test_hosts_that_fetch_may_open_are_told_and_so_are_names_that_do_not_resolve(

@@ -23,6 +23,8 @@ def page(url: str, *, read: bool = False) -> Source:
         "read": read,
         "text": "",
         "seats": [1],
+        "retrieved_at": "",
+        "sha256": "",
     }
 
 
@@ -71,6 +73,8 @@ def test_a_tools_sources_become_the_seats() -> None:
             "read": True,
             "text": "",
             "seats": [2],
+            "retrieved_at": "",
+            "sha256": "",
         },
         {
             "key": "own key",
@@ -81,6 +85,8 @@ def test_a_tools_sources_become_the_seats() -> None:
             "read": False,
             "text": "",
             "seats": [2],
+            "retrieved_at": "",
+            "sha256": "",
         },
     ]
 

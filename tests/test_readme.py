@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from fusion_graph.deployment import build_fusion_graph
-from fusion_graph.settings import FusionSettings, Seat
+from fusion_graph.seats import PanelTool, Seat
+from fusion_graph.settings import FusionSettings
 from tests.faults.table import FAULTS
 
 README = Path(__file__).parent.parent / "README.md"
@@ -39,9 +41,9 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
-def seat_table() -> str:
-    rows = [f"| `{name}` | {field.description} |" for name, field in Seat.model_fields.items()]
-    return "\n".join(["| a seat's | what it does |", "|---|---|", *rows])
+def parts_table(kind: type[BaseModel], whose: str) -> str:
+    rows = [f"| `{name}` | {field.description} |" for name, field in kind.model_fields.items()]
+    return "\n".join([f"| {whose} | what it does |", "|---|---|", *rows])
 
 
 def faults_table() -> str:
@@ -64,7 +66,8 @@ def test_the_drawing_and_the_tables_are_those_of_the_code() -> None:
 
     true = replaced(text, "```mermaid\n", "```", drawing() + "\n")
     true = replaced(true, "from FusionSettings -->\n", "\n\nA seat is", settings_table())
-    true = replaced(true, "from Seat -->\n", "\n\nA `presets.toml`", seat_table())
+    true = replaced(true, "from Seat -->\n", "\n\nA `presets.toml`", parts_table(Seat, "a seat's"))
+    true = replaced(true, "from PanelTool -->\n", "\n\nEach source of", parts_table(PanelTool, "a tool's"))
     true = replaced(true, "from tests/faults/table.py -->\n", "\n\n## Development", faults_table())
 
     if os.environ.get("UPDATE_README"):

@@ -223,20 +223,26 @@ def test_a_turn_is_told_whole() -> None:
         {
             "number": 1,
             "url": "https://pages.example/a",
+            "canonical_url": "https://pages.example/a",
             "title": "About a",
             "snippet": "a in short",
             "published": "",
             "seats": [2],
             "status": "read",
+            "retrieved_at": "",
+            "sha256": "",
         },
         {
             "number": 2,
             "url": "https://pages.example/b",
+            "canonical_url": "https://pages.example/b",
             "title": "About b",
             "snippet": "b in short",
             "published": "2024-05-06",
             "seats": [1],
             "status": "seen",
+            "retrieved_at": "",
+            "sha256": "",
         },
     ]
     assert told["usage"]["total"]["cost_usd"] == 0.5

@@ -18,7 +18,8 @@ import fusion_graph
 from fusion_graph.deployment import build_fusion_graph
 from fusion_graph.errors import SettingsError
 from fusion_graph.presets import load_presets, resolve
-from fusion_graph.settings import PUBLISHED_PRESETS, FusionSettings, Seat, home, load_settings
+from fusion_graph.seats import Seat
+from fusion_graph.settings import PUBLISHED_PRESETS, FusionSettings, home, load_settings
 
 SCHEMA = FusionSettings.model_json_schema()
 PUBLISHED = tomllib.loads((Path(fusion_graph.__file__).parent / "presets.toml").read_text(encoding="utf-8"))
@@ -243,7 +244,9 @@ def test_nobody_has_to_set_anything(environ: dict[str, str]) -> None:
         ({"approve": "perhaps"}, "approve = 'perhaps': .*boolean", "approve", "Ask before"),
         ({"min_answers": None}, "min_answers = None: .*integer", "min_answers", "Fewer answers"),
         ({"tools": "web_search"}, "tools = 'web_search': .*list", "tools", "web_fetch"),
-        ({"tools": [1]}, r"tools\.0 = 1: .*string", "tools.0", "web_fetch"),
+        ({"tools": [1]}, r"tool 1 = 1 names no tool", "tools.1", "web_fetch"),
+        ({"tools": [{"name": "web_fetch", "max_uses": 0}]}, "tool 1: max_uses = 0: ", "tools.1.max_uses", "each seat"),
+        ({"tools": [{"nam": "web_fetch"}]}, "tool 1: unknown setting 'nam'", "tools.1.nam", "'name'"),
         ({"tools": ["t"] * 9}, "tools = .*at most 8", "tools", "web_fetch"),
         ({"panel": "m"}, "panel = 'm': .*list", "panel", "1 to 8 models"),
         ({"panel": ["m", 5]}, "seat 2 of the panel = 5 names no model", "panel.2", "give a model name"),

@@ -69,6 +69,8 @@ def source(key: str, *seats: int, **fields: Any) -> Source:
         "read": False,
         "text": "",
         "seats": list(seats) or [1],
+        "retrieved_at": "",
+        "sha256": "",
     }
     return known | fields  # type: ignore[return-value]  # fields are a Source's own
 

@@ -6,37 +6,37 @@ from collections.abc import Mapping
 
 from fusion_graph.checks.item import Item, Level, fault, in_thread, made
 from fusion_graph.errors import SettingsError
+from fusion_graph.seats import tools_in
 from fusion_graph.settings import FusionSettings, is_demo
+from fusion_graph.tools.backends import CHOICES, SEARCH_VARIABLE, choose_backend
 from fusion_graph.tools.local_search import LocalSearch
 from fusion_graph.tools.network import parse_opened
-from fusion_graph.tools.panel import SEARCH_VARIABLE, choose_backend, make_panel_tools
 
 KNOWN_HOST = "example.com"  # reserved by IANA, always there
 
 
 async def search(settings: FusionSettings | None, environ: Mapping[str, str]) -> list[Item]:
     """Return which search there is and why; of a folder, how many documents it holds."""
-    chosen = environ.get(SEARCH_VARIABLE, "").strip()
     try:
-        backend = choose_backend(environ)
+        chosen = choose_backend(environ)
     except SettingsError as error:
         return [fault("search", error, level=_level(settings))]
-    if backend is None:
-        (note,) = make_panel_tools({SEARCH_VARIABLE: chosen}).notes
-        what, _, remedy = note.partition(". ")
-        return [made("warn" if _wants(settings, "web_search") else "info", "search", what, remedy)]
-    if isinstance(backend, LocalSearch):
-        return [await in_thread(lambda: _folder(backend))]
-    why = f"{SEARCH_VARIABLE}={chosen}" if chosen else f"{SEARCH_VARIABLE} is not set, and ddgs is installed"
-    return [made("ok", "search", f"ddgs, no key needed ({why}); not tried")]
+    if chosen.backend is None:
+        what = f"web_search is not offered: {chosen.why}"
+        level: Level = "warn" if _wants(settings, "web_search") else "info"
+        return [made(level, "search", what, f"set {SEARCH_VARIABLE} to {CHOICES}")]
+    if isinstance(chosen.backend, LocalSearch):
+        folder = chosen.backend
+        return [await in_thread(lambda: _folder(folder))]
+    return [made("ok", "search", f"{chosen.name} ({chosen.why}); not tried")]
 
 
 def _folder(backend: LocalSearch) -> Item:
     found = backend.corpus.snapshot()
     told = f"{len(found.documents)} documents in {backend.corpus.root}, {found.skipped} skipped"
     if not found.documents:
-        return made("warn", "search", told, "put .md, .txt or .html files there, or name another folder")
-    remedy = "skipped are files above 5 MiB, and those that hold no text" if found.skipped else ""
+        return made("warn", "search", told, "put .md, .txt, .html or .pdf files there, or name another folder")
+    remedy = "skipped are files above 5 MiB (PDF: 20), and those that hold no text" if found.skipped else ""
     return made("warn" if found.skipped else "ok", "search", f"{told} ({SEARCH_VARIABLE})", remedy)
 
 
@@ -50,7 +50,8 @@ def _wants(settings: FusionSettings | None, tool: str) -> bool:
     if settings is None:
         return True
     seats = [seat for seat in settings.seats if not is_demo(seat.model)]
-    return any(tool in (settings.tools if seat.tools is None else seat.tools) for seat in seats)
+    named = (tools_in(settings.tools if seat.tools is None else seat.tools) for seat in seats)
+    return any(each.name == tool for tools in named for each in tools)
 
 
 async def fetch(settings: FusionSettings | None, environ: Mapping[str, str], *, offline: bool) -> list[Item]:

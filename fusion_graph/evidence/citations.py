@@ -29,6 +29,8 @@ _CITED = re.compile(rf"(?<!\])(?:{_GROUP}{_DASH}?)*{_GROUP}(?![(A-Za-z0-9])", re
 # Many models write `so it is[1].`: only behind a name that prose does not have is a number an index.
 _INDEXED = re.compile(r"\b(?:[a-z]|\w*[A-Za-z0-9]_\w*[A-Za-z0-9]|arr|array|vec|tuple|args|argv)\Z", re.ASCII)
 _MAX_NAME = 40  # characters before a bracket that are looked at
+_MAX_LINKS = 25  # of one result of a tool
+_AROUND = 200  # characters on each side of a link
 _MAX_RANGE = 20  # sources; what spans more was not meant as a list of them
 _LINK_CHAR = (
     r"[^\s<>\"`()\[\]{}|\\\u2018-\u201d\u2026\u3000-\u3002\u3008-\u3011\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f]"
@@ -82,6 +84,17 @@ def check_citations(answer: str, sources: Sequence[Source]) -> list[Citation]:
     text = _without_code(answer)
     found = [*_numbered(text, sources), *_linked(text, sources)]
     return add_support(text, sorted(found, key=lambda citation: citation["start"]), sources)
+
+
+def links_in(text: str) -> list[tuple[str, str]]:
+    """Return the first links of a tool's text, each once, with the text around it in one line."""
+    found: dict[str, str] = {}
+    for link in _LINK.finditer(text):
+        around = text[max(0, link.start() - _AROUND) : link.end() + _AROUND]
+        found.setdefault(link[0], " ".join(around.split()))
+        if len(found) == _MAX_LINKS:
+            break
+    return list(found.items())
 
 
 def _numbered(text: str, sources: Sequence[Source]) -> Iterator[Citation]:

@@ -3,14 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fusion_graph.evidence.citations import links_in
 from fusion_graph.schemas import Source
 from fusion_graph.urls import canonical_url
 
 
-def sources_in(artifact: Any, seat: int) -> list[Source]:
-    """Return the sources a tool reported in its message's artifact, as this seat's; anything else is no source."""
+def sources_in(artifact: Any, seat: int, text: str = "") -> list[Source]:
+    """Return the sources a tool reported in its message's artifact, as this seat's.
+
+    A tool that reports none may still have seen pages: the links in the text it gave are sources it listed.
+    """
     listed = artifact.get("sources") if isinstance(artifact, Mapping) else None
-    found = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
+    if isinstance(listed, list):
+        found = [item for item in listed if isinstance(item, Mapping)]
+    else:
+        found = [{"url": url, "snippet": around} for url, around in links_in(text)]
     return [_source(item, seat) for item in found if _text(item, "url")]
 
 
@@ -25,6 +32,8 @@ def _source(item: Mapping[str, Any], seat: int) -> Source:
         "read": item.get("read") is True,
         "text": "",
         "seats": [seat],
+        "retrieved_at": _text(item, "retrieved_at"),
+        "sha256": _text(item, "sha256"),
     }
 
 

@@ -18,7 +18,8 @@ from fusion_graph.nodes.plans import EstimateRun, plan_text, without_plans
 from fusion_graph.nodes.prepare import Settle
 from fusion_graph.nodes.route import waiting_seats
 from fusion_graph.schemas import RunStatus
-from fusion_graph.settings import FusionSettings, Seat, load_settings
+from fusion_graph.seats import Seat
+from fusion_graph.settings import FusionSettings, load_settings
 from fusion_graph.state import FusionState
 
 EDITABLE = ("panel", "judge", "writer", "max_cost_usd")

@@ -8,11 +8,12 @@ from langgraph.types import Send
 
 from fusion_graph import prompts
 from fusion_graph.nodes.route import waiting_seats
-from fusion_graph.settings import FusionSettings, Seat, load_settings
+from fusion_graph.seats import Seat
+from fusion_graph.settings import FusionSettings, load_settings
 from fusion_graph.state import FusionState, OfferTools, Plan
 
 
-def send_seats(state: FusionState, *, offer_tools: OfferTools) -> list[Send] | Literal["judge", "__end__"]:
+async def send_seats(state: FusionState, *, offer_tools: OfferTools) -> list[Send] | Literal["judge", "__end__"]:
     """Return one Send for each waiting seat: its number, its plan, and what it is asked."""
     decision = state.get("decision")
     if decision and decision["kind"] == "refused":
@@ -22,7 +23,8 @@ def send_seats(state: FusionState, *, offer_tools: OfferTools) -> list[Send] | L
     quorum = _quorum(settings, len(waiting))
     panel_id = uuid.uuid4().hex
     plans = {n: _plan(settings, settings.seats[n - 1], panel_id=panel_id, quorum=quorum) for n in waiting}
-    return [_send(state, settings, number, plan, bool(offer_tools(plan))) for number, plan in plans.items()] or "judge"
+    tools = {number: await offer_tools(plan) for number, plan in plans.items()}
+    return [_send(state, settings, number, plan, bool(tools[number])) for number, plan in plans.items()] or "judge"
 
 
 def _quorum(settings: FusionSettings, waiting: int) -> int:
@@ -69,7 +71,8 @@ def _plan(settings: FusionSettings, seat: Seat, *, panel_id: str, quorum: int) -
         "max_cost_usd": share,
         "price_ceiling": settings.price_ceiling,
         "fallback": seat.fallback,
-        "tools": settings.tools if seat.tools is None else seat.tools,
+        "tools": settings.dump()["tools"] if seat.tools is None else seat.model_dump(mode="json")["tools"],
+        "only_these_tools": seat.tools is not None,
         "allowed_domains": settings.allowed_domains,
         "excluded_domains": settings.excluded_domains,
         "blocked_domains": settings.blocked_domains,

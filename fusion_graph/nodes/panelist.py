@@ -6,36 +6,26 @@ A seat never raises. When a budget is spent it makes a last call without tools a
 import hashlib
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
-from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
-from langgraph.prebuilt import ToolNode
-from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.runtime import Runtime
 
 from fusion_graph import prompts
-from fusion_graph.calls import Ask, Call, Emit, Reply, time_limit
-from fusion_graph.errors import redact
-from fusion_graph.evidence import sources_in
+from fusion_graph.calls import Ask, Call, Emit, Reply
 from fusion_graph.nodes.asking import ask_with_room
 from fusion_graph.nodes.quorum import Panel, panel_of
+from fusion_graph.nodes.seat_tools import HIDDEN, READ, UNREADABLE, seconds_left
 from fusion_graph.schemas import CallEntry, CallError, SeatResult, Source
 from fusion_graph.settings import FusionSettings
-from fusion_graph.state import OfferTools, PanelistState, Plan, merge_sources
+from fusion_graph.state import OfferTools, PanelistState, Plan
 
-MAX_CALLS_PER_STEP = 8
-MAX_TOOL_CHARS = 40_000  # of one result: about 10,000 tokens
 MAX_NOTES_CHARS = 200_000  # of all results together in the last call; a quarter if even that overflows
-TOOL_SECONDS = 60.0
 LAST_CALL_SHARE = 0.25  # of the seat's time is kept for the call that turns research into an answer
-HIDDEN = "do-not-render-"  # chat clients show every message of a stream but those with this id prefix
-UNREADABLE = "__unreadable__"
 _TOOLS = re.compile(r"\btools?\b|function.?call", re.IGNORECASE)
-READ = "read"  # the keys of the sources whose text a tool's message is
 
 
 async def call_model(
@@ -51,7 +41,7 @@ async def call_model(
     if panel.is_over and steps:
         return _cut_between_calls(state)
     spent = "enough others have answered" if panel.is_closing and steps else _spent_budget(state)
-    tools = [] if spent else offer_tools(plan)
+    tools = [] if spent else await offer_tools(plan)
     if spent:
         reply = await _last_call(state, ask, emit, spent, panel, prior=[])
     else:
@@ -73,7 +63,7 @@ def _with_texts(state: PanelistState) -> list[Source]:
     texts: dict[str, list[str]] = {}
     for message in state["messages"]:
         for key in message.additional_kwargs.get(READ, ()):
-            texts.setdefault(key, []).append(str(message.text))
+            texts.setdefault(key, []).extend(prompts.unfenced(str(message.text)).values())
     return [{**source, "text": "\n".join(texts.get(source["key"], ()))} for source in state.get("found") or []]
 
 
@@ -90,10 +80,6 @@ def _steps(state: PanelistState) -> int:
     return sum(1 for message in state["messages"] if isinstance(message, AIMessage) and message.tool_calls)
 
 
-def _seconds_left(state: PanelistState) -> float:
-    return state["plan"]["timeout_seconds"] - state.get("elapsed_seconds", 0.0)
-
-
 def _spent_budget(state: PanelistState) -> str | None:
     """Return in words which budget is spent, None while there is some left of each."""
     plan, steps = state["plan"], _steps(state)
@@ -101,7 +87,7 @@ def _spent_budget(state: PanelistState) -> str | None:
         return None
     if steps >= plan["max_tool_calls"]:
         return f"all {plan['max_tool_calls']} tool rounds are used"
-    if _seconds_left(state) < plan["timeout_seconds"] * LAST_CALL_SHARE:
+    if seconds_left(state) < plan["timeout_seconds"] * LAST_CALL_SHARE:
         return "the time is nearly over"
     paid = sum(_cost(call, plan.get("price_ceiling", 0.0)) for call in state.get("calls") or [])
     if plan["max_cost_usd"] is not None and paid >= plan["max_cost_usd"] * (1 - LAST_CALL_SHARE):
@@ -141,7 +127,7 @@ def _call(state: PanelistState, tools: Sequence[BaseTool], panel: Panel) -> Call
         model=fallback if stands_in else plan["model"],
         fallback="" if stands_in else fallback,
         messages=state["messages"],
-        timeout_seconds=max(_seconds_left(state), 1.0),
+        timeout_seconds=max(seconds_left(state), 1.0),
         tools=tools,
         temperature=plan["temperature"],
         reasoning=plan["reasoning"],
@@ -225,94 +211,6 @@ def _seat_result(
         "tool_calls_requested": sum(len(message.tool_calls) for message in requested),
         "tool_calls_executed": len(executed),
     }
-
-
-async def run_tools(
-    state: PanelistState, config: RunnableConfig, runtime: Runtime[FusionSettings], *, offer_tools: OfferTools
-) -> dict[str, Any]:
-    """Run the calls of the last message side by side, at most eight; every call gets a result the model can act on."""
-    started = time.monotonic()
-    message = state["messages"][-1]
-    calls = message.tool_calls if isinstance(message, AIMessage) else []
-    sound = [call for call in calls if UNREADABLE not in call["args"]][:MAX_CALLS_PER_STEP]
-    seconds = min(TOOL_SECONDS, max(_seconds_left(state), 1.0))
-    watch = _Watch(state["seat"], seconds, runtime.stream_writer, panel_of(state["plan"], runtime.control))
-    node = ToolNode(offer_tools(state["plan"]), handle_tool_errors=explain, awrap_tool_call=watch)
-    ran = await node.ainvoke({"messages": [AIMessage("", tool_calls=sound)]}, config) if sound else {"messages": []}
-    results = {result.tool_call_id: result for result in ran["messages"]}
-    answers = [results.get(str(call["id"])) or _not_run(call) for call in calls]
-    found: list[Source] = state.get("found") or []
-    added: list[Source] = []
-    messages = []
-    for answer in answers:
-        new = sources_in(answer.artifact, state["seat"])
-        found, added = merge_sources(found, new), [*added, *new]
-        answer.additional_kwargs[READ] = [source["key"] for source in new if source["read"]]
-        messages.append(_told(answer, new, found))
-    elapsed = state.get("elapsed_seconds", 0.0) + time.monotonic() - started
-    return {"messages": messages, "found": added, "elapsed_seconds": elapsed}
-
-
-def explain(error: Exception) -> str:
-    """Return what went wrong in a tool, for the model: the tool edge, where any exception becomes a result."""
-    return f"{type(error).__name__}: {redact(str(error))[:500]}"
-
-
-class _Watch:
-    """Tell each tool call as it starts and ends, and bound its time and its text."""
-
-    def __init__(self, seat: int, seconds: float, emit: Emit, panel: Panel) -> None:
-        self._seat, self._seconds, self._emit, self._panel = seat, seconds, emit, panel
-
-    async def __call__(self, request: ToolCallRequest, execute: Callable[[ToolCallRequest], Any]) -> Any:
-        call = request.tool_call
-        told = {"seat": self._seat, "tool": call["name"], "target": _target(call), "tool_call_id": call["id"]}
-        self._emit({"type": "tool_called", **told})
-        try:
-            async with time_limit(self._seconds, self._panel):
-                message = await execute(request)
-        except TimeoutError:
-            text = f"{call['name']} gave no result within {self._seconds:g} s; try something else"
-            message = ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
-        if isinstance(message, ToolMessage) and request.tool is not None:
-            message.additional_kwargs["executed"] = True
-        sources = sources_in(getattr(message, "artifact", None), self._seat)
-        error = {"reason": str(message.text)[:200]} if getattr(message, "status", "") == "error" else {}
-        self._emit({"type": "tool_finished", **told, "sources": sources, **error})
-        return message
-
-
-def _target(call: ToolCall) -> str:
-    """Return what a call is about, in one short line: its first text argument."""
-    texts = (str(value) for value in call["args"].values() if isinstance(value, str))
-    return " ".join(next(texts, "").split())[:200]
-
-
-def _not_run(call: ToolCall) -> ToolMessage:
-    if UNREADABLE in call["args"]:
-        text = f"The arguments were not valid JSON: {str(call['args'][UNREADABLE])[:300]!r}. Send the call again."
-    else:
-        text = f"Not run: at most {MAX_CALLS_PER_STEP} calls go into one round. Ask again if it is still needed."
-    return ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
-
-
-def _told(answer: ToolMessage, new: Sequence[Source], found: Sequence[Source]) -> ToolMessage:
-    """Return the result as the model reads it: text within bounds, and under it how to cite its sources."""
-    text = prompts.defused(str(answer.text))
-    if len(text) > MAX_TOOL_CHARS:
-        text = f"{text[:MAX_TOOL_CHARS]}\n[cut here: {len(text) - MAX_TOOL_CHARS} characters more]"
-    keys = {source["key"] for source in new}
-    numbers = {n: source["url"] for n, source in enumerate(found, 1) if source["key"] in keys}
-    if numbers:
-        text = f"{text}\n\n{prompts.render_citations(numbers)}"
-    return ToolMessage(
-        text or "(no output)",
-        tool_call_id=answer.tool_call_id,
-        name=answer.name,
-        status=answer.status,
-        id=f"{HIDDEN}{answer.tool_call_id}",
-        additional_kwargs=answer.additional_kwargs,
-    )
 
 
 def failed_seat(seat: int, plan: Plan, error: CallError) -> SeatResult:

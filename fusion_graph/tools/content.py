@@ -4,13 +4,15 @@ import codecs
 import re
 from typing import Literal, TypeAlias
 
+from fusion_graph import reading
+from fusion_graph.reading import Document
 from fusion_graph.tools.failures import refused
 
-Kind: TypeAlias = Literal["html", "xml", "json", "text"]
+Kind: TypeAlias = Literal["html", "xml", "json", "text", "pdf"]
 
 _HEAD = 2048  # bytes looked at to tell kinds apart
+PDF = b"%PDF-"
 _MAGIC = {
-    b"%PDF-": "PDF",
     b"\x89PNG": "PNG image",
     b"\xff\xd8\xff": "JPEG image",
     b"GIF8": "GIF image",
@@ -46,13 +48,46 @@ def visible(text: str) -> str:
     return _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
+def read_document(body: bytes, content_type: str = "") -> Document:
+    """Return the text of a document, whatever kind it is. Blocks.
+
+    Raises:
+        ToolException: it holds no text, or cannot be read.
+    """
+    kind = kind_of(body, content_type)
+    if kind == "pdf":
+        return read_pdf(body)
+    text = decode(body, content_type)
+    return read_html(text) if kind == "html" else Document(visible(text).strip())
+
+
+def read_html(html: str) -> Document:
+    """Return the readable text of an HTML page, without what only a machine sees. Blocks; raises ToolException."""
+    return _read_apart("html", html.encode(errors="replace"))
+
+
+def read_pdf(body: bytes) -> Document:
+    """Return the text of a PDF document. Blocks; raises ToolException."""
+    return _read_apart("pdf", body)
+
+
+def _read_apart(kind: reading.Kind, body: bytes) -> Document:
+    try:
+        read = reading.read(kind, body)
+    except reading.UnreadableError as error:
+        raise refused(f"{error} Use another source.") from error
+    return Document(visible(read.text).strip(), visible(read.title), visible(read.published), read.canonical)
+
+
 def kind_of(body: bytes, content_type: str = "") -> Kind:
     """Return what `body` is.
 
     Raises:
-        ToolException: it is no kind of text; the sentence names type and size.
+        ToolException: it is no kind of document; the sentence names type and size.
     """
     head, said = body[:_HEAD], content_type.partition(";")[0].strip().lower()
+    if head.startswith(PDF):
+        return "pdf"
     if binary := _binary(head, said, content_type):
         raise refused(f"This is a {binary} of {len(body):,} bytes, not a page of text. Look for an HTML version of it.")
     if _HTML.match(_COMMENT.sub(b"", head)) or said in {"text/html", "application/xhtml+xml"}:

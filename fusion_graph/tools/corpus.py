@@ -17,13 +17,14 @@ from urllib.parse import quote, unquote
 
 from langchain_core.tools import ToolException
 
-from fusion_graph.tools.content import decode, kind_of, visible
-from fusion_graph.tools.html_text import read_html
+from fusion_graph import reading
+from fusion_graph.tools.content import decode, kind_of, read_html, read_pdf, visible
 from fusion_graph.urls import canonical_url, host_of
 
 SCHEME = "local://"
-_SUFFIXES = {".md", ".markdown", ".txt", ".html", ".htm"}
-_MAX_FILE = 5 * 2**20  # bytes
+_MAX_TEXT = 5 * 2**20  # bytes
+_MAX_PDF = 20 * 2**20
+_MAX_BYTES = dict.fromkeys((".md", ".markdown", ".txt", ".html", ".htm"), _MAX_TEXT) | {".pdf": _MAX_PDF}  # by suffix
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
 _HEADER = re.compile(r"(?:(?:url|title|published|date)[ \t]*:[^\n]*(?:\n|$))+", re.IGNORECASE)
 _HEADER_LINE = re.compile(r"(?im)^(url|title|published|date)[ \t]*:[ \t]*(.*?)[ \t]*$")
@@ -75,6 +76,10 @@ class Corpus:
         return self.snapshot().by_key.get(_key(url))
 
 
+def _suffix(path: str) -> str:
+    return Path(path).suffix.lower()
+
+
 def _key(url: str) -> str:
     if url.startswith(SCHEME):
         return SCHEME + unquote(url.removeprefix(SCHEME).partition("#")[0])
@@ -87,7 +92,7 @@ def _stamps(root: Path) -> Iterator[FileStamp]:
         inner[:] = [name for name in inner if not name.startswith(".")]
         for name in names:
             path = Path(folder, name)
-            if name.startswith(".") or path.suffix.lower() not in _SUFFIXES:
+            if name.startswith(".") or _suffix(name) not in _MAX_BYTES:
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 continue
@@ -100,7 +105,7 @@ def _stamps(root: Path) -> Iterator[FileStamp]:
 
 
 def _read_all(root: Path, stamps: list[FileStamp]) -> Snapshot:
-    read = [_read(root, path) if size <= _MAX_FILE else None for path, _, size in stamps]
+    read = [_read(root, path) if size <= _MAX_BYTES[_suffix(path)] else None for path, _, size in stamps]
     documents = tuple(document for document in read if document)
     by_key: dict[str, Document] = {}
     for document in documents:  # two that claim one URL: the first path has it
@@ -112,18 +117,23 @@ def _read_all(root: Path, stamps: list[FileStamp]) -> Snapshot:
 def _read(root: Path, path: str) -> Document | None:
     try:
         body = Path(root, path).read_bytes()
-        kind_of(body)
+        header, read = _content(body, _suffix(path))
     except (OSError, ToolException):
         return None
-    header, text = _split_header(visible(decode(body)))
-    title, published = header.get("title", ""), header.get("published") or header.get("date", "")
-    if path.lower().endswith((".html", ".htm")):
-        page = read_html(text)
-        title, published, text = title or page.title, published or page.published, page.text
-    elif not title and (heading := _MARKDOWN_TITLE.search(text)):
-        title = heading[1]
+    title, published = header.get("title") or read.title, header.get("published") or header.get("date")
     url = header.get("url", "") if host_of(header.get("url", "")) else SCHEME + quote(path)
-    return Document(path, url, visible(title or Path(path).stem), visible(published), visible(text).strip())
+    return Document(path, url, title or Path(path).stem, published or read.published, read.text)
+
+
+def _content(body: bytes, suffix: str) -> tuple[dict[str, str], reading.Document]:
+    """Return what a file says of itself in its first lines, and what is in it."""
+    if kind_of(body) == "pdf":
+        return {}, read_pdf(body)
+    header, text = _split_header(visible(decode(body)))
+    if suffix in {".html", ".htm"}:
+        return header, read_html(text)
+    heading = _MARKDOWN_TITLE.search(text)
+    return header, reading.Document(text.strip(), heading[1] if heading else "")
 
 
 def _split_header(text: str) -> tuple[dict[str, str], str]:

@@ -3,8 +3,9 @@
 import asyncio
 import importlib.util
 
+from fusion_graph.seats import MAX_RESULTS
 from fusion_graph.tools.failures import refused
-from fusion_graph.tools.search import MAX_RESULTS, Hit, SearchRequest
+from fusion_graph.tools.search import Hit, SearchRequest
 from fusion_graph.urls import host_of
 
 INSTALL = "pip install 'fusion-graph[ddgs]'"

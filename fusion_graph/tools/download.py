@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fusion_graph.tools.content import PDF
 from fusion_graph.tools.failures import refused
 from fusion_graph.tools.network import Endpoint, Resolver, Target, addresses_of, lookup, parse_target
 from fusion_graph.urls import parse_url, shown
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import httpx
 
 _MAX_ADDRESSES = 3  # of one host that are tried
+_SMALL = 2**20  # bytes that may be packed as tightly as they like
 _GZIP = 31  # zlib's window bits for a gzip stream
 
 
@@ -27,6 +29,9 @@ class Limits:
     total_seconds: float = 20.0
     wire_bytes: int = 5 * 2**20
     decoded_bytes: int = 10 * 2**20
+    header_bytes: int = 64 * 2**10
+    pdf_bytes: int = 20 * 2**20
+    ratio: int = 100  # of unpacked to sent bytes
     redirects: int = 5
     page_chars: int = 20_000
 
@@ -103,6 +108,10 @@ class Downloader:
             httpx.AsyncClient(verify=_tls(), trust_env=False, timeout=timeout) as client,
             client.stream("GET", _pinned(target, address), headers=_headers(target), extensions=_sni(target)) as reply,
         ):
+            if sum(len(name) + len(value) for name, value in reply.headers.raw) > self.limits.header_bytes:
+                raise refused(
+                    f"{shown(target.url)} sends over {self.limits.header_bytes:,} bytes of headers. Try another."
+                )
             if reply.has_redirect_location:
                 return _redirected(target, reply.headers["location"])
             if not reply.is_success:
@@ -147,13 +156,17 @@ def _redirected(target: Target, location: str) -> str:
 async def _body(reply: "httpx.Response", limits: Limits) -> bytes:
     kind = reply.headers.get("content-type", "no stated type")
     unpack = _unpacker(reply.headers.get("content-encoding", ""))
-    body, wire = bytearray(), 0
+    body, wire, most, most_wire = bytearray(), 0, limits.decoded_bytes, limits.wire_bytes
     async for chunk in reply.aiter_raw():
         wire += len(chunk)
-        body += unpack(chunk, limits.decoded_bytes - len(body) + 1)
-        if wire > limits.wire_bytes or len(body) > limits.decoded_bytes:
-            most = f"{limits.wire_bytes:,} bytes, or {limits.decoded_bytes:,} unpacked"
-            raise refused(f"The document ({kind}) is too large to read: over {most}. Use another source.")
+        body += unpack(chunk, most - len(body) + 1)
+        if body.startswith(PDF):
+            most = most_wire = limits.pdf_bytes
+        if wire > most_wire or len(body) > most:
+            told = f"{most_wire:,} bytes, or {most:,} unpacked"
+            raise refused(f"The document ({kind}) is too large to read: over {told}. Use another source.")
+        if len(body) > max(_SMALL, wire * limits.ratio):
+            raise refused(f"The document ({kind}) unpacks to over {limits.ratio} times its size. Use another source.")
     return bytes(body)
 
 

@@ -1,6 +1,7 @@
 """web_fetch: the text of one page, of the web or of the local documents, a part at a time."""
 
 import asyncio
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,26 +9,16 @@ from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, Field
 
 from fusion_graph.schemas import Source
-from fusion_graph.tools.content import decode, kind_of, visible
+from fusion_graph.tools.content import read_document
 from fusion_graph.tools.corpus import SCHEME, Corpus
 from fusion_graph.tools.domains import DomainRules
 from fusion_graph.tools.download import Download, Downloader
 from fusion_graph.tools.failures import refused
-from fusion_graph.tools.html_text import read_html
+from fusion_graph.tools.pages import Page, Pages
+from fusion_graph.tools.search import now
 from fusion_graph.urls import canonical_url, parse_url, shown
 
 _SNIPPET = 300  # characters of the page kept with its source
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page as text; `canonical` is the address it gives as its own, if it does."""
-
-    url: str
-    title: str
-    text: str
-    published: str = ""
-    canonical: str = ""
 
 
 class FetchArguments(BaseModel):
@@ -37,12 +28,51 @@ class FetchArguments(BaseModel):
     start: int = Field(default=0, ge=0, description="character of the page's text to begin at, to read on")
 
 
-def make_fetch_tool(downloader: Downloader, corpus: Corpus | None, rules: DomainRules) -> BaseTool:
-    """Return web_fetch under the rules of one run; `corpus` are the local documents, if any."""
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Where pages come from: the web, the local documents if there are any, and what `run` has read already."""
+
+    downloader: Downloader
+    corpus: Corpus | None
+    pages: Pages
+    run: str = ""  # without one nothing is kept
+
+    async def get(self, url: str, rules: DomainRules) -> Page:
+        """Return a page that the rules allow. Raises ToolException."""
+        if page := await self._local(url, rules):
+            return page
+        parsed = parse_url(url)
+        if not self.run or parsed is None:
+            return await self._from_web(url, rules)
+        key = (self.run, parsed.href.removesuffix(parsed.hash), rules)
+        return await self.pages.get(key, lambda: self._from_web(url, rules))
+
+    async def _local(self, url: str, rules: DomainRules) -> Page | None:
+        document = await asyncio.to_thread(self.corpus.find, url) if self.corpus else None
+        if document:
+            rules.check(document.url)  # by whatever name it was asked for
+            return Page(document.url, document.title, document.text, document.published, retrieved_at=now())
+        if url.startswith(SCHEME):
+            raise refused(f"There is no local document {shown(url)!r}. Use a URL that web_search lists.")
+        return None
+
+    async def _from_web(self, url: str, rules: DomainRules) -> Page:
+        page = await asyncio.to_thread(_page, await self.downloader.get(url, rules.check))
+        canonical = parse_url(page.canonical, base=page.url) if page.canonical else None
+        if canonical is not None:
+            rules.check_not_excluded(canonical.href)
+        if not page.text:
+            raise refused(f"{shown(page.url)} has no readable text; it may need a browser. Use another source.")
+        return page
+
+
+def make_fetch_tool(library: Library, rules: DomainRules, page_chars: int | None = None) -> BaseTool:
+    """Return web_fetch under the rules of one run; one call gives at most `page_chars` characters of a page."""
+    most = page_chars or library.downloader.limits.page_chars
 
     async def web_fetch(url: str, start: int = 0) -> tuple[str, dict[str, Any]]:
-        page = await _local_page(url, corpus, rules) or await _web_page(url, downloader, rules)
-        part = _part(page, start, downloader.limits.page_chars)
+        page = await library.get(url, rules)
+        part = _part(page, start, most)
         return _render(page, part, start), {"sources": [_source(page, part)]}
 
     return StructuredTool.from_function(
@@ -54,35 +84,9 @@ def make_fetch_tool(downloader: Downloader, corpus: Corpus | None, rules: Domain
     )
 
 
-async def _local_page(url: str, corpus: Corpus | None, rules: DomainRules) -> Page | None:
-    document = await asyncio.to_thread(corpus.find, url) if corpus else None
-    if document:
-        rules.check(document.url)  # by whatever name it was asked for
-        return Page(document.url, document.title, document.text, document.published)
-    if url.startswith(SCHEME):
-        raise refused(f"There is no local document {shown(url)!r}. Use a URL that web_search lists.")
-    return None
-
-
-async def _web_page(url: str, downloader: Downloader, rules: DomainRules) -> Page:
-    page = await asyncio.to_thread(_read, await downloader.get(url, rules.check))
-    canonical = parse_url(page.canonical, base=page.url) if page.canonical else None
-    if canonical is not None:
-        rules.check_not_excluded(canonical.href)
-    if not page.text:
-        raise refused(f"{shown(page.url)} has no readable text; it may need a browser. Use another source.")
-    return page
-
-
-def _read(download: Download) -> Page:
-    kind = kind_of(download.body, download.content_type)
-    text = decode(download.body, download.content_type)
-    if kind != "html":
-        return Page(download.url, download.url, visible(text).strip())
-    html = read_html(text)
-    return Page(
-        download.url, visible(html.title) or download.url, visible(html.text), visible(html.published), html.canonical
-    )
+def _page(download: Download) -> Page:
+    read = read_document(download.body, download.content_type)
+    return Page(download.url, read.title or download.url, read.text, read.published, read.canonical, now())
 
 
 def _part(page: Page, start: int, most: int) -> str:
@@ -112,4 +116,6 @@ def _source(page: Page, part: str) -> Source:
         read=True,
         text="",
         seats=[],
+        retrieved_at=page.retrieved_at,
+        sha256=hashlib.sha256(page.text.encode()).hexdigest(),
     )

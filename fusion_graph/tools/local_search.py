@@ -5,10 +5,12 @@ import logging
 import re
 import threading
 import unicodedata
+import warnings
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from fusion_graph.tools.corpus import Corpus, Document, Snapshot
 from fusion_graph.tools.search import Hit, SearchRequest
@@ -57,8 +59,7 @@ class LocalSearch:
 
 class _Index:
     def __init__(self, snapshot: Snapshot) -> None:
-        import bm25s  # noqa: PLC0415 - with numpy 0.4 s, for those who search a folder
-
+        bm25s = _bm25s()
         logging.getLogger("bm25s").setLevel(logging.WARNING)  # it asks for DEBUG, which others' handlers would print
         self.snapshot = snapshot
         self._bm25 = bm25s.BM25()
@@ -84,10 +85,17 @@ def _tokens(text: str) -> list[str]:
 
 
 def _terms(query: str) -> set[str]:
-    from bm25s.stopwords import STOPWORDS_EN  # noqa: PLC0415 - see _Index
-
     tokens = set(_tokens(query))
-    return tokens - set(STOPWORDS_EN) or tokens
+    return tokens - set(_bm25s().stopwords.STOPWORDS_EN) or tokens
+
+
+def _bm25s() -> Any:
+    """Import bm25s, which takes 0.4 s with numpy, for those who search a folder."""
+    with warnings.catch_warnings():  # in a notebook without widgets it warns of progress bars, which we do not use
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        import bm25s.stopwords  # noqa: PLC0415
+
+    return bm25s
 
 
 def _hit(document: Document, terms: set[str], most: int) -> Hit:

@@ -1,63 +1,114 @@
 """The tools of the panel: what this machine offers, bound to the rules of a run."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 from langchain_core.tools import BaseTool
 
 from fusion_graph.errors import SettingsError, did_you_mean
-from fusion_graph.tools import ddgs_search
-from fusion_graph.tools.ddgs_search import DdgsSearch
+from fusion_graph.seats import USES, PanelTool, tools_in
+from fusion_graph.tools import community, mcp_servers
+from fusion_graph.tools.backends import CHOICES, SEARCH_VARIABLE, choose_backend
+from fusion_graph.tools.community import make_community_tool
 from fusion_graph.tools.domains import DomainRules
 from fusion_graph.tools.download import Downloader, Limits
-from fusion_graph.tools.fetch import make_fetch_tool
+from fusion_graph.tools.fetch import Library, make_fetch_tool
 from fusion_graph.tools.local_search import LocalSearch
+from fusion_graph.tools.mcp_servers import McpServers
 from fusion_graph.tools.network import Resolver, lookup, parse_opened
+from fusion_graph.tools.pages import Pages
 from fusion_graph.tools.search import SearchBackend, make_search_tool
 
-SEARCH_VARIABLE = "FUSION_SEARCH"
 TOOL_NAMES = ("web_search", "web_fetch")
-_CHOICES = f"'local:DIR' for a folder of documents, 'ddgs' ({ddgs_search.INSTALL}), or 'none'"
+_CHARS_OF_TOKEN = 4
+_MAX_PAGE_CHARS = 39_000  # with its head a page then fits into what a seat is shown of one result
+
+Named = Sequence[str | PanelTool | Mapping[str, Any]]
 
 
 class PanelTools:
-    """What is shared by all runs of this process: the search backend, its index, the way to the web.
+    """What is shared by all runs of this process: the search backend, its index, the way to the web, MCP servers.
 
     `notes` says in words what is not offered here, why, and what to set.
     """
 
-    def __init__(self, backend: SearchBackend | None, downloader: Downloader, notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        backend: SearchBackend | None,
+        downloader: Downloader,
+        notes: Sequence[str] = (),
+        *,
+        servers: McpServers | None = None,
+    ) -> None:
         self.backend = backend
         self.notes = tuple(notes)
         self._downloader = downloader
+        self._servers = servers or McpServers.from_environ({})
+        self._pages = Pages()
+        self._community: dict[str, BaseTool] = {}
 
     @property
     def offered(self) -> tuple[str, ...]:
-        """Return the names of the tools that `bind` can make here."""
+        """Return the names of the tools of our own that there are here."""
         return TOOL_NAMES if self.backend is not None else ("web_fetch",)
 
-    def bind(
-        self,
-        names: Sequence[str],
-        *,
-        allowed_domains: Sequence[str] = (),
-        excluded_domains: Sequence[str] = (),
-        blocked_domains: Sequence[str] = (),
-    ) -> list[BaseTool]:
-        """Return the named tools under the domain rules of one run, in the order given, less what is not offered.
+    def check(self, names: Named, **rules: Sequence[str]) -> None:
+        """Refuse tools, limits and rules that cannot work, as far as that is known without connecting.
 
         Raises:
             SettingsError: a name is no tool's, or a rule is no domain rule.
         """
-        rules = DomainRules.parse(allowed=allowed_domains, excluded=excluded_domains, blocked=blocked_domains)
-        wanted = dict.fromkeys(map(_known, names))
-        return [self._make(name, rules) for name in wanted if name in self.offered]
+        DomainRules.parse(**rules)
+        for tool in tools_in(names):
+            tool.check_limits()
+            _rules_of(tool)
+            if tool.name.startswith(mcp_servers.PREFIX):
+                self._servers.check(tool.name)
+            elif tool.name.startswith(community.PREFIX):
+                self._community_tool(tool.name)
+            elif tool.name not in TOOL_NAMES:
+                raise _unknown(tool.name)
 
-    def _make(self, name: str, rules: DomainRules) -> BaseTool:
-        if name == "web_search" and self.backend is not None:
-            return make_search_tool(self.backend, rules)
+    def bind(self, names: Named, run: str = "", /, **rules: Sequence[str]) -> list[BaseTool]:
+        """Return the named tools of our own under the rules of one run, in the order given, less what is not offered.
+
+        Raises:
+            SettingsError: `check` fails.
+        """
+        self.check(names, **rules)
+        base = DomainRules.parse(**rules)
+        wanted = {tool.name: tool for tool in tools_in(names)}
+        return [self._make(tool, base.joined(_rules_of(tool)), run) for tool in wanted.values() if self._is_ours(tool)]
+
+    async def offer(self, names: Named, run: str = "", /, **rules: Sequence[str]) -> list[BaseTool]:
+        """Return all the named tools, those of MCP servers too, which are asked for them once.
+
+        Raises:
+            SettingsError: `check` fails, or a server cannot be reached.
+        """
+        found = self.bind(names, run, **rules)
+        for tool in tools_in(names):
+            if tool.name.startswith(mcp_servers.PREFIX):
+                found += [_limited(each, tool) for each in await self._servers.tools(tool.name)]
+        return list({id(each): each for each in found}.values())
+
+    def _community_tool(self, name: str) -> BaseTool:
+        if name not in self._community:
+            self._community[name] = make_community_tool(name)
+        return self._community[name]
+
+    def _is_ours(self, tool: PanelTool) -> bool:
+        return tool.name in self.offered or tool.name.startswith(community.PREFIX)
+
+    def _make(self, tool: PanelTool, rules: DomainRules, run: str) -> BaseTool:
+        if tool.name.startswith(community.PREFIX):
+            return _limited(self._community_tool(tool.name), tool)
+        if tool.name == "web_search" and self.backend is not None:
+            return _limited(make_search_tool(self.backend, rules, tool), tool)
         corpus = self.backend.corpus if isinstance(self.backend, LocalSearch) else None
-        return make_fetch_tool(self._downloader, corpus, rules)
+        chars = min(tool.max_content_tokens * _CHARS_OF_TOKEN, _MAX_PAGE_CHARS) if tool.max_content_tokens else None
+        library = Library(self._downloader, corpus, self._pages, run)
+        return _limited(make_fetch_tool(library, rules, chars), tool)
 
 
 def make_panel_tools(
@@ -68,46 +119,30 @@ def make_panel_tools(
     Raises:
         SettingsError: FUSION_SEARCH or FUSION_FETCH_ALLOW is not what it must be.
     """
-    backend = choose_backend(environ)
+    chosen = choose_backend(environ)
     downloader = Downloader(limits or Limits(), resolve, parse_opened(environ))
-    return PanelTools(backend, downloader, [] if backend else [_why_no_search(environ)])
+    why = f"web_search is not offered: {chosen.why}. Set {SEARCH_VARIABLE} to {CHOICES}."
+    notes = [] if chosen.backend else [why]
+    return PanelTools(chosen.backend, downloader, notes, servers=McpServers.from_environ(environ))
 
 
-def choose_backend(environ: Mapping[str, str]) -> SearchBackend | None:
-    """Return the search backend that FUSION_SEARCH names; unset, `ddgs` where it is installed.
-
-    Raises:
-        SettingsError: the value is unknown, or what it names is not there.
-    """
-    chosen = environ.get(SEARCH_VARIABLE, "").strip()
-    if chosen.startswith("local:"):
-        return LocalSearch(_folder(chosen))
-    if chosen == "ddgs" and not ddgs_search.is_installed():
-        raise _unfit(chosen, "the package ddgs is not installed", ddgs_search.INSTALL)
-    if chosen not in {"", "none", "ddgs"}:
-        raise _unfit(chosen, "not a search backend", _CHOICES)
-    return DdgsSearch() if chosen != "none" and ddgs_search.is_installed() else None
+def _limited(made: BaseTool, tool: PanelTool) -> BaseTool:
+    """Return the tool with the number of its uses noted on it: a seat counts its own calls."""
+    if tool.max_uses is None:
+        return made
+    return made.model_copy(update={"metadata": {**(made.metadata or {}), USES: [tool.name, tool.max_uses]}})
 
 
-def _folder(chosen: str) -> Path:
-    name = chosen.removeprefix("local:").strip()
-    folder = Path(name).expanduser()
-    if not name or not folder.is_dir():
-        raise _unfit(chosen, "there is no such folder", _CHOICES)
-    return folder
+def _rules_of(tool: PanelTool) -> DomainRules:
+    return DomainRules.parse(
+        allowed_domains=tool.allowed_domains,
+        excluded_domains=tool.excluded_domains,
+        blocked_domains=tool.blocked_domains,
+    )
 
 
-def _unfit(value: str, why: str, hint: str) -> SettingsError:
-    return SettingsError(f"{SEARCH_VARIABLE}={value!r}: {why}", field=SEARCH_VARIABLE, value=value, hint=hint)
-
-
-def _why_no_search(environ: Mapping[str, str]) -> str:
-    why = f"{SEARCH_VARIABLE} is 'none'" if environ.get(SEARCH_VARIABLE, "").strip() else "no search backend is set up"
-    return f"web_search is not offered: {why}. Set {SEARCH_VARIABLE} to {_CHOICES}."
-
-
-def _known(name: str) -> str:
-    if name not in TOOL_NAMES:
-        message = "the tool 'bash' is not available yet" if name == "bash" else f"there is no tool {name!r}"
-        raise SettingsError(f"tools: {message}", field="tools", value=name, hint=did_you_mean(name, TOOL_NAMES))
-    return name
+def _unknown(name: str) -> SettingsError:
+    message = "the tool 'bash' is not available yet" if name == "bash" else f"there is no tool {name!r}"
+    near = did_you_mean(name, TOOL_NAMES)
+    hint = f"{near}; or mcp:SERVER, community:CLASS"
+    return SettingsError(f"tools: {message}", field="tools", value=name, hint=hint)

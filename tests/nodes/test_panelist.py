@@ -1,5 +1,6 @@
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +52,51 @@ async def test_a_seat_that_never_stops_calling_tools_is_made_to_answer() -> None
     assert "all 3 tool rounds are used" in texts(last.messages)
     assert result["state"]["results"][0]["notes"] == ["it answered early: all 3 tool rounds are used"]
     assert result["status"] == "ok"
+
+
+async def test_a_tool_is_called_as_often_as_its_settings_allow_each_seat_and_the_model_is_told(tmp_path: Path) -> None:
+    (tmp_path / "tides.md").write_text("# Tides\n\nHigh water at noon.")
+    models = scripted(north=researcher("web_search", rounds=3), south=researcher("web_search", rounds=1))
+    graph: Any = build_fusion_graph(load_model=models, environ={"FUSION_SEARCH": f"local:{tmp_path}"}).compile()
+    settings = ROSTER | {"panel": ["north", "south"], "tools": [{"name": "web_search", "max_uses": 2}]}
+
+    values = await graph.ainvoke({"messages": [("user", "When is high water?")]}, context=settings)
+
+    north, south = values["results"]
+    assert (north["tool_calls_requested"], north["tool_calls_executed"]) == (3, 2)
+    assert (south["tool_calls_requested"], south["tool_calls_executed"]) == (1, 1)
+    assert "Not run: all 2 calls of web_search are used." in texts(asked(models, "north")[-1].messages)
+
+
+async def test_a_seat_with_tools_of_its_own_gets_those_and_no_others() -> None:
+    models = scripted(north=researcher("look_up"), south=says("From memory."), east=says("Me too."))
+    panel: list[Any] = ["north", {"model": "south", "tools": []}, {"model": "east", "tools": ["look_up"]}]
+    offered = look_up(), tool(echo, "echo")
+
+    await run(models, panel=panel, tools=offered)
+
+    names = {name: [t["function"]["name"] for t in asked(models, name)[0].tools] for name in ("north", "south", "east")}
+    assert names == {"north": ["look_up", "echo"], "south": [], "east": ["look_up"]}
+
+
+async def test_links_in_what_any_other_tool_returns_are_sources_it_listed_but_not_those_under_an_excluded_domain() -> (
+    None
+):
+    async def echo(query: str) -> str:
+        return f"{query}: see https://good.example/a, and [this](https://bad.example/b)."
+
+    models = scripted(north=once(calls("echo", query="tides"), "So it is [1]."))
+
+    result = await run(models, panel=["north"], tools=[tool(echo, "echo")], excluded_domains=["bad.example"])
+
+    (source,) = result["sources"]
+    assert (source["url"], source["status"]) == ("https://good.example/a", "seen")
+    assert source["snippet"].startswith("tides: see https://good.example/a")
+    assert "[1] https://good.example/a" in texts(asked(models, "north")[-1].messages)
+
+
+async def echo(query: str) -> str:
+    return query
 
 
 async def test_a_step_runs_at_most_eight_calls_and_says_which_were_not_run() -> None:
@@ -147,7 +193,7 @@ async def test_calls_without_id_or_with_the_same_id_get_ids_of_their_own() -> No
 
 
 async def test_a_tool_that_hangs_is_given_up_and_the_seat_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fusion_graph.nodes.panelist.TOOL_SECONDS", 0.05)
+    monkeypatch.setattr("fusion_graph.nodes.seat_tools.TOOL_SECONDS", 0.05)
 
     async def probe(query: str) -> str:
         await asyncio.sleep(3600)
@@ -410,7 +456,7 @@ async def test_a_quorum_of_all_seats_waits_for_all() -> None:
 async def test_a_tool_whose_time_ran_out_as_the_grace_ended_does_not_keep_the_other_seats_from_being_cut(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fusion_graph.nodes.panelist.TOOL_SECONDS", 0.1)
+    monkeypatch.setattr("fusion_graph.nodes.seat_tools.TOOL_SECONDS", 0.1)
 
     probing = asyncio.Event()
 

@@ -33,7 +33,6 @@ def test_a_text_is_told_by_its_bytes_and_then_by_its_header(body: bytes, content
 @pytest.mark.parametrize(
     ("body", "content_type", "word"),
     [
-        (b"%PDF-1.7 ...", "text/html", "PDF"),
         (b"\x89PNG\r\n\x1a\n", "", "PNG"),
         (b"PK\x03\x04....", "application/vnd.openxmlformats", "ZIP"),
         (gzip.compress(b"x", mtime=0), "application/gzip", "gzip"),
@@ -42,7 +41,7 @@ def test_a_text_is_told_by_its_bytes_and_then_by_its_header(body: bytes, content
         (b"not sniffed", "video/mp4", "video/mp4"),
     ],
 )
-def test_what_is_no_text_is_refused_by_type_and_size(body: bytes, content_type: str, word: str) -> None:
+def test_what_is_no_document_is_refused_by_type_and_size(body: bytes, content_type: str, word: str) -> None:
     with pytest.raises(ToolException, match=f"{len(body)} bytes") as caught:
         kind_of(body, content_type)
 

@@ -13,6 +13,7 @@ from langchain_core.tools import BaseTool, ToolException
 from fusion_graph.tools import Hit, PanelTools, SearchRequest, make_panel_tools
 from fusion_graph.tools import corpus as corpus_module
 from fusion_graph.tools.local_search import LocalSearch
+from tests.reading.documents import pdf
 
 FILES: Mapping[str, str] = {
     "tides.md": "# Spring tides\n\nThe moon and the sun pull together at new moon. Tides are highest then.\n",
@@ -39,6 +40,20 @@ def folder(tmp_path: Path) -> Path:
 def write(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+async def test_a_pdf_in_the_folder_is_found_and_read(tmp_path: Path) -> None:
+    (tmp_path / "tides.pdf").write_bytes(
+        pdf("High water at noon.", "Low water at six.", title="Tides", created="D:2020")
+    )
+    (tmp_path / "scan.pdf").write_bytes(pdf(""))
+
+    backend = LocalSearch(tmp_path)
+    hits = await search(backend, "low water")
+
+    assert [(hit.url, hit.title, hit.published) for hit in hits] == [("local://tides.pdf", "Tides", "2020")]
+    assert "Low water at six." in (await fetch(tmp_path, "local://tides.pdf")).text
+    assert backend.skipped == 1
 
 
 def tools_of(folder: Path) -> PanelTools:

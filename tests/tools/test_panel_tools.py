@@ -12,7 +12,10 @@ from fusion_graph.errors import SettingsError
 from fusion_graph.tools import Hit, PanelTools, SearchRequest, choose_backend, make_panel_tools
 from fusion_graph.tools.ddgs_search import DdgsSearch
 from fusion_graph.tools.download import Downloader
+from fusion_graph.tools.exa_search import ExaSearch
 from fusion_graph.tools.local_search import LocalSearch
+from fusion_graph.tools.searxng_search import SearxngSearch
+from fusion_graph.tools.tavily_search import TavilySearch
 
 
 class Careless:
@@ -74,6 +77,8 @@ async def test_one_page_is_listed_once_and_no_more_than_was_asked_for(careless: 
         "read": False,
         "text": "",
         "seats": [],
+        "retrieved_at": message.artifact["sources"][0]["retrieved_at"],
+        "sha256": "",
     }
 
 
@@ -143,19 +148,56 @@ def test_without_a_backend_search_is_not_offered_and_the_notes_say_why(monkeypat
     assert "'none'" in none.notes[0]
 
 
-def test_the_backend_is_what_the_environment_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(choose_backend({}), DdgsSearch)
-    assert isinstance(choose_backend({"FUSION_SEARCH": " ddgs "}), DdgsSearch)
-    assert isinstance(choose_backend({"FUSION_SEARCH": f"local:{tmp_path}"}), LocalSearch)
-    assert choose_backend({"FUSION_SEARCH": "none"}) is None
-    assert make_panel_tools({}).notes == ()
+@pytest.mark.parametrize(
+    ("environ", "kind", "why"),
+    [
+        ({}, DdgsSearch, "needs no key"),
+        ({"TAVILY_API_KEY": "t"}, TavilySearch, "TAVILY_API_KEY is set"),
+        ({"TAVILY_API_KEY": "t", "EXA_API_KEY": "e"}, ExaSearch, "EXA_API_KEY is set"),
+        ({"TAVILY_API_KEY": "t", "FUSION_SEARCH": " ddgs "}, DdgsSearch, "FUSION_SEARCH=ddgs"),
+        ({"TAVILY_API_KEY": "t", "EXA_API_KEY": "e", "FUSION_SEARCH": "tavily"}, TavilySearch, "FUSION_SEARCH=tavily"),
+        ({"FUSION_SEARCH": "searxng:http://127.0.0.1:8888/"}, SearxngSearch, "FUSION_SEARCH=searxng"),
+        ({"FUSION_SEARCH": "local:~"}, LocalSearch, "FUSION_SEARCH=local:~"),
+        ({"FUSION_SEARCH": "none"}, type(None), "FUSION_SEARCH=none"),
+    ],
+)
+def test_the_backend_is_what_is_configured_else_what_there_is_a_key_for(
+    environ: dict[str, str], kind: type, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert isinstance(choose_backend({"FUSION_SEARCH": "local:~"}), LocalSearch)
+
+    chosen = choose_backend(environ)
+
+    assert isinstance(chosen.backend, kind)
+    assert why in chosen.why
+
+
+def test_a_key_whose_package_is_missing_is_told_beside_what_is_used_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "exa_py", None)
+
+    chosen = choose_backend({"EXA_API_KEY": "e"})
+
+    assert isinstance(chosen.backend, DdgsSearch)
+    assert "EXA_API_KEY is set, but the package for exa is not installed: pip install 'fusion-graph[exa]'" in chosen.why
+
+
+def test_without_key_and_package_there_is_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ddgs", None)
-    assert choose_backend({}) is None
+
+    assert choose_backend({}).backend is None
 
 
-@pytest.mark.parametrize("value", ["google", "local", "local:", "local:/no/such/folder", "LOCAL:/", "ddgs,none"])
+@pytest.mark.parametrize("name", ["exa", "tavily"])
+def test_a_service_without_its_key_is_refused_with_the_remedy(name: str) -> None:
+    with pytest.raises(SettingsError, match="_API_KEY is not set") as caught:
+        choose_backend({"FUSION_SEARCH": name})
+
+    assert caught.value.hint == f"set {name.upper()}_API_KEY"
+
+
+@pytest.mark.parametrize(
+    "value", ["google", "local", "local:", "local:/no/such/folder", "LOCAL:/", "ddgs,none", "none:", "exa:x", "searxng"]
+)
 def test_a_backend_that_cannot_be_is_refused_with_what_can(value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         choose_backend({"FUSION_SEARCH": value})
@@ -178,7 +220,8 @@ def test_importing_and_binding_the_tools_loads_nothing_heavy(tmp_path: Path) -> 
     code = (
         "import sys; from fusion_graph.tools import make_panel_tools\n"
         f"make_panel_tools({{'FUSION_SEARCH': 'local:{tmp_path}'}}).bind(['web_search', 'web_fetch'])\n"
-        "print([name for name in ('bm25s', 'numpy', 'ddgs', 'httpx', 'httpcore', 'lxml') if name in sys.modules])"
+        "heavy = 'bm25s numpy ddgs httpx lxml mcp exa_py tavily trafilatura'.split()\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

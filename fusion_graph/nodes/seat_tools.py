@@ -1,0 +1,150 @@
+"""One round of a seat's tools: its calls side by side, within their limits, and what the model is told of each."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, ToolCall, ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool
+from langgraph.prebuilt import ToolNode
+from langgraph.prebuilt.tool_node import ToolCallRequest
+from langgraph.runtime import Runtime
+
+from fusion_graph import prompts
+from fusion_graph.calls import Emit, time_limit
+from fusion_graph.errors import redact
+from fusion_graph.evidence import sources_in
+from fusion_graph.nodes.quorum import Panel, panel_of
+from fusion_graph.schemas import Source
+from fusion_graph.seats import USES
+from fusion_graph.settings import FusionSettings
+from fusion_graph.state import OfferTools, PanelistState, Plan, merge_sources
+from fusion_graph.urls import refusal_reason
+
+MAX_CALLS_PER_STEP = 8
+MAX_TOOL_CHARS = 40_000  # of one result: about 10,000 tokens
+TOOL_SECONDS = 60.0
+HIDDEN = "do-not-render-"  # chat clients show every message of a stream but those with this id prefix
+UNREADABLE = "__unreadable__"  # the argument that stands for what was no JSON
+READ = "read"  # the keys of the sources whose text a tool's message is
+
+
+async def run_tools(
+    state: PanelistState, config: RunnableConfig, runtime: Runtime[FusionSettings], *, offer_tools: OfferTools
+) -> dict[str, Any]:
+    """Run the calls of the last message side by side, at most eight; every call gets a result the model can act on."""
+    started = time.monotonic()
+    message = state["messages"][-1]
+    calls = message.tool_calls if isinstance(message, AIMessage) else []
+    tools = await offer_tools(state["plan"])
+    over = _over_limit(state, calls, tools)
+    sound = [call for call in calls if UNREADABLE not in call["args"] and call["id"] not in over][:MAX_CALLS_PER_STEP]
+    seconds = min(TOOL_SECONDS, max(seconds_left(state), 1.0))
+    watch = _Watch(state["seat"], seconds, runtime.stream_writer, panel_of(state["plan"], runtime.control))
+    node = ToolNode(tools, handle_tool_errors=explain, awrap_tool_call=watch)
+    ran = await node.ainvoke({"messages": [AIMessage("", tool_calls=sound)]}, config) if sound else {"messages": []}
+    results = {result.tool_call_id: result for result in ran["messages"]}
+    answers = [results.get(str(call["id"])) or _not_run(call, over.get(call["id"])) for call in calls]
+    found: list[Source] = state.get("found") or []
+    added: list[Source] = []
+    messages = []
+    for answer in answers:
+        new = _allowed(sources_in(answer.artifact, state["seat"], str(answer.text)), state["plan"])
+        found, added = merge_sources(found, new), [*added, *new]
+        answer.additional_kwargs[READ] = [source["key"] for source in new if source["read"]]
+        messages.append(_told(answer, new, found))
+    elapsed = state.get("elapsed_seconds", 0.0) + time.monotonic() - started
+    return {"messages": messages, "found": added, "elapsed_seconds": elapsed}
+
+
+def seconds_left(state: PanelistState) -> float:
+    """Return how much of its time a seat has left."""
+    return state["plan"]["timeout_seconds"] - state.get("elapsed_seconds", 0.0)
+
+
+def explain(error: Exception) -> str:
+    """Return what went wrong in a tool, for the model: the tool edge, where any exception becomes a result."""
+    return f"{type(error).__name__}: {redact(str(error))[:500]}"
+
+
+class _Watch:
+    """Tell each tool call as it starts and ends, and bound its time and its text."""
+
+    def __init__(self, seat: int, seconds: float, emit: Emit, panel: Panel) -> None:
+        self._seat, self._seconds, self._emit, self._panel = seat, seconds, emit, panel
+
+    async def __call__(self, request: ToolCallRequest, execute: Callable[[ToolCallRequest], Any]) -> Any:
+        call = request.tool_call
+        told = {"seat": self._seat, "tool": call["name"], "target": _target(call), "tool_call_id": call["id"]}
+        self._emit({"type": "tool_called", **told})
+        try:
+            async with time_limit(self._seconds, self._panel):
+                message = await execute(request)
+        except TimeoutError:
+            text = f"{call['name']} gave no result within {self._seconds:g} s; try something else"
+            message = ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
+        if isinstance(message, ToolMessage) and request.tool is not None:
+            message.additional_kwargs["executed"] = True
+        sources = sources_in(getattr(message, "artifact", None), self._seat, str(getattr(message, "text", "")))
+        error = {"reason": str(message.text)[:200]} if getattr(message, "status", "") == "error" else {}
+        self._emit({"type": "tool_finished", **told, "sources": sources, **error})
+        return message
+
+
+def _target(call: ToolCall) -> str:
+    """Return what a call is about, in one short line: its first text argument."""
+    texts = (str(value) for value in call["args"].values() if isinstance(value, str))
+    return " ".join(next(texts, "").split())[:200]
+
+
+def _over_limit(state: PanelistState, calls: Sequence[ToolCall], tools: Sequence[BaseTool]) -> dict[str | None, str]:
+    """Return what the model is told of calls that are more than a tool's settings allow a seat, by their ids."""
+    limits = {tool.name: tool.metadata[USES] for tool in tools if tool.metadata and USES in tool.metadata}
+    executed = [m for m in state["messages"] if isinstance(m, ToolMessage) and m.additional_kwargs.get("executed")]
+    used = Counter(limits[message.name][0] for message in executed if message.name in limits)
+    over: dict[str | None, str] = {}
+    for call in calls:
+        name, most = limits.get(call["name"], ("", 0))
+        used[name] += 1
+        if name and used[name] > most:
+            over[call["id"]] = f"Not run: all {most} calls of {name} are used. Go on with what you have."
+    return over
+
+
+def _allowed(sources: Sequence[Source], plan: Plan) -> list[Source]:
+    """Return the sources under no excluded domain: tools that are not ours know no rules."""
+    excluded = [*plan["excluded_domains"], *plan["blocked_domains"]]
+    return [source for source in sources if not excluded or not refusal_reason(source["url"], excluded=excluded)]
+
+
+def _not_run(call: ToolCall, over: str | None) -> ToolMessage:
+    if over:
+        text = over
+    elif UNREADABLE in call["args"]:
+        text = f"The arguments were not valid JSON: {str(call['args'][UNREADABLE])[:300]!r}. Send the call again."
+    else:
+        text = f"Not run: at most {MAX_CALLS_PER_STEP} calls go into one round. Ask again if it is still needed."
+    return ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
+
+
+def _told(answer: ToolMessage, new: Sequence[Source], found: Sequence[Source]) -> ToolMessage:
+    """Return the result as the model reads it: text within bounds and a fence, under it how to cite its sources."""
+    text = str(answer.text) or "(no output)"
+    if len(text) > MAX_TOOL_CHARS:
+        text = f"{text[:MAX_TOOL_CHARS]}\n[cut here: {len(text) - MAX_TOOL_CHARS} characters more]"
+    if answer.additional_kwargs.get("executed"):
+        text = prompts.fenced({f"result of {answer.name}": text})
+    keys = {source["key"] for source in new}
+    numbers = {n: source["url"] for n, source in enumerate(found, 1) if source["key"] in keys}
+    if numbers:
+        text = f"{text}\n\n{prompts.render_citations(numbers)}"
+    return ToolMessage(
+        text,
+        tool_call_id=answer.tool_call_id,
+        name=answer.name,
+        status=answer.status,
+        id=f"{HIDDEN}{answer.tool_call_id}",
+        additional_kwargs=answer.additional_kwargs,
+    )
