@@ -104,7 +104,8 @@ class Parts:
         mine = [tool for name, tool in own.items() if name in named or not plan.get("only_these_tools")]
         others = [tool for name, tool in named.items() if name not in own]
         rules = {name: plan[name] for name in RULES}  # type: ignore[literal-required]
-        offered = [*await self._tools_for(plan["model"]).offer(others, plan["panel_id"], **rules), *mine]
+        tools, provider = self._tools_for(plan["model"]), models.search_provider(plan["model"], self.environ)
+        offered = [*await tools.offer(others, plan["panel_id"], provider, **rules), *mine]
         counts = Counter(tool.name for tool in offered)
         if twice := sorted(name for name, count in counts.items() if count > 1):
             hint = "leave one of them out, or rename the MCP server it comes from"

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 from fusion_graph.evidence import renumbered
 from fusion_graph.ledger import own_calls, spent
 from fusion_graph.prompts import FUSION_TOOL_NAME
-from fusion_graph.schemas import Analysis, CallEntry, FailureReason, RunStatus, SeatResult, Source
+from fusion_graph.schemas import Analysis, CallEntry, Claim, FailureReason, RunStatus, SeatResult, Source
 from fusion_graph.settings import is_demo
 
 PLAN_ID = "fusion-plan-"  # messages whose ids begin so say what a panel that waits for approval would do
@@ -52,7 +52,7 @@ def wire_analysis(analysis: Analysis, results: Sequence[SeatResult]) -> dict[str
         return models.get(seat, f"seat {seat}")  # of a state that was cut in half: a result may be gone
 
     return {
-        "consensus": [claim["text"] for claim in analysis["consensus"]],
+        "consensus": [_noted(claim) for claim in analysis["consensus"]],
         "contradictions": [
             {
                 "topic": clash["topic"],
@@ -71,6 +71,10 @@ def wire_analysis(analysis: Analysis, results: Sequence[SeatResult]) -> dict[str
         ],
         "blind_spots": list(analysis["blind_spots"]),
     }
+
+
+def _noted(claim: Claim) -> str:
+    return f"{claim['text']} ({claim['note']})" if "note" in claim else claim["text"]
 
 
 def panel_failure(results: Sequence[SeatResult]) -> FailureReason:
@@ -138,7 +142,7 @@ def run_result(run_id: str, thread_id: str, values: Mapping[str, Any]) -> dict[s
         "failed_models": wire_failures(results),
         "sources": [_wire_source(number, source) for number, source in enumerate(sources, 1)],
         "citations": status["citations"],
-        "usage": usage(values.get("calls") or [], run_id),
+        "usage": {**usage(values.get("calls") or [], run_id), "tools": [_tool_use(result) for result in results]},
         "settings": values.get("settings"),
         "demo": _has_demo(values.get("settings") or {}),
     }
@@ -147,6 +151,17 @@ def run_result(run_id: str, thread_id: str, values: Mapping[str, Any]) -> dict[s
     if status["failure_reason"]:
         told["failure_reason"] = status["failure_reason"]
     return told
+
+
+def _tool_use(result: SeatResult) -> dict[str, Any]:
+    """Return how often a seat wanted its tools, and which of them were run how often."""
+    return {
+        "seat": result["seat"],
+        "model": result.get("answered_by", result["model"]),
+        "requested": result["tool_calls_requested"],
+        "executed": result["tool_calls_executed"],
+        "by_tool": result.get("tools", {}),  # not in checkpoints of before
+    }
 
 
 def _has_demo(settings: Mapping[str, Any]) -> bool:
@@ -181,6 +196,7 @@ def _ended(status: RunStatus | None, *, said: bool) -> RunStatus:
 
 
 def _wire_source(number: int, source: Source) -> dict[str, Any]:
+    found_by = {"found_by": source["found_by"]} if "found_by" in source else {}
     return {
         "number": number,
         "url": source["url"],
@@ -192,4 +208,5 @@ def _wire_source(number: int, source: Source) -> dict[str, Any]:
         "status": "read" if source["read"] else "seen",
         "retrieved_at": source.get("retrieved_at", ""),  # not in checkpoints of before
         "sha256": source.get("sha256", ""),
+        **found_by,
     }

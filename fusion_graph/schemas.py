@@ -114,6 +114,7 @@ class Source(TypedDict):
     seats: list[int]
     retrieved_at: str
     sha256: str
+    found_by: NotRequired[Literal["provider"]]  # by a search of the model's provider: that exclusions held is its word
 
 
 class SeatResult(TypedDict):
@@ -134,15 +135,21 @@ class SeatResult(TypedDict):
     tool_calls_requested: int
     tool_calls_executed: int
     answered_by: NotRequired[str]  # the fallback that answered in the place of `model`
+    tools: NotRequired[dict[str, int]]  # executed calls by the tool's name
+    read: NotRequired[list[str]]  # those of `sources` that this seat opened; not in checkpoints of before
 
 
 class Claim(TypedDict):
-    """A point of the analysis with the seats that make it and the run's sources (1-based) they give."""
+    """A point of the analysis with the seats that make it and the run's sources (1-based) they give.
+
+    `note` says what an agreement is worth less for: `same model twice`.
+    """
 
     id: str
     text: str
     seats: list[int]
     sources: list[int]
+    note: NotRequired[str]
 
 
 class Stance(TypedDict):

@@ -12,6 +12,7 @@ Reasoning = Literal["", "none", "minimal", "low", "medium", "high", "xhigh", "ma
 MAX_TOOL_STEPS = 16  # what the published benchmark allowed; the hosted service has the same limit
 MAX_TOOLS = 8  # the hosted service has the same limit
 MAX_TEMPERATURE = 2  # the widest range of a provider; one with a narrower range says so itself
+PROVIDER_TOOL = "fusion_provider_tool"  # in a tool's metadata: what a provider is sent that runs the tool itself
 USES = "fusion_uses"  # in a tool's metadata: whose calls are counted together, and how many a seat may make
 MAX_RESULTS = 25  # of one search; the hosted service has the same limit
 _OF_SEARCH = frozenset({"max_results", "max_characters", "search_context_size", "excluded_domains"})

@@ -6,7 +6,7 @@ A domain rule is a host, with its sub-domains, and optionally a path: `arxiv.org
 import functools
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import parse_qsl, unquote
 
 from ada_url import URL
@@ -22,34 +22,40 @@ _UNRESERVED = re.compile(r"(?i)%(?:2d|2e|5f|7e|3[0-9]|[46][1-9a-f]|[57][0-9a])")
 _ARXIV_PAPER = re.compile(
     r"(?i)/(?:abs|pdf|html|format|e-print|src|ps)/((?:[a-z.-]+/\d{7}|\d{4}\.\d{4,5}))(?:v\d+)?(?:\.pdf)?/*$"
 )
-_SCHEME = re.compile(r"(?i)https?:/+")
+_SCHEME = re.compile(r"(?i)https?:")
+_PARAMETERS = re.compile(r";[^/]*")  # of a segment of a path, which many servers leave out (RFC 3986, 3.3)
 _MAX_VIEWS = 64  # URLs inside one URL; a chain of mirrors is two or three long
 _DECODINGS = 4  # times a path is decoded; more layers than this are no server's custom
 
-# Services that show, or send the reader to, the page whose URL their own contains; matched on "host/path".
-_WRAPPED_PATH = re.compile(
-    r"(?:^|\.)archive\.org/(?:web|save)/(?:[\d*]+[a-z_]*/)?(?P<wayback>.+)"
-    r"|^archive\.(?:ph|is|today|li|md|vn|fo)/(?:(?:newest|oldest|timegate|[\d.-]+|o/\w+)/)?(?P<today>.+\..+)"
-    r"|^r\.jina\.ai/(?P<jina>.+)"
-    r"|(?:^|\.)cdn\.ampproject\.org/(?:[a-z]{1,2}/)+(?P<amp>.+)"
-    r"|(?:^|\.)google\.[a-z.]+/amp/(?:s/)?(?P<google_amp>.+)"
+
+def _services(*before: str, address: str) -> re.Pattern[str]:
+    """Return what matches "host/path?name=value" of services that show or lead to the address in the first group."""
+    return re.compile(rf"(?is)(?:[^/]*\.)?(?:{'|'.join(before)})({address})")
+
+
+_ADDRESS_IN_PATH = _services(
+    r"archive\.org/+(?:web|save)/+(?:[\d*]+[a-z_]*/+)?",
+    r"archive\.(?:ph|is|today|li|md|vn|fo)/+(?:(?:newest|oldest|timegate|\d{4}[\d.-]*|o/+\w+)/+)?",
+    r"r\.jina\.ai/+",
+    r"cdn\.ampproject\.org/+(?:[a-z]{1,2}/+)+",
+    r"google\.[a-z]+(?:\.[a-z]+)?/+amp/+(?:s/+)?",
+    address=".+",
 )
-_REDIRECTOR = re.compile(r"(?:^|\.)(?:google\.[a-z.]+/url|duckduckgo\.com/l/?|translate\.google\.[a-z.]+/translate)$")
-_TRANSLATED_HOST = re.compile(r"([a-z0-9-]+)\.translate\.goog$")
+_ADDRESS_IN_QUERY = _services(
+    r"archive\.[a-z]+/+(?:submit/*)?\?url=",
+    r"google\.[a-z]+(?:\.[a-z]+)?/+(?:url|translate|website)/*\?\w+=",
+    r"duckduckgo\.com/+l/*\?\w+=",
+    r"webcache\.googleusercontent\.com/+search/*\?q=cache:(?:[\w-]+:)?",
+    address=r"[^\s+]+",
+)
+_TRANSLATED_HOST = re.compile(r"([^.]+)\.translate\.goog$")
 _SAME_SITE = {"hf.co": "huggingface.co", "hf-mirror.com": "huggingface.co"}
 
 
 def parse_url(url: str, base: str | None = None) -> URL | None:
     """Return the parsed URL, relative to `base` if given, or None if it is none or longer than `MAX_URL_CHARS`."""
-    if len(url) > MAX_URL_CHARS:
-        return None
-    try:
-        parsed = URL(url.strip(), base)
-    except ValueError:
-        return None
-    # The standard lets hosts like "1.." pass, which become others once their dots are trimmed; no name server knows them.
-    labels = parsed.hostname.removesuffix(".").split(".")
-    return None if is_web(parsed) and not all(labels) else parsed
+    parsed = _parsed(url, base) if len(url) <= MAX_URL_CHARS else None
+    return parsed if parsed is not None and len(parsed.href) <= MAX_URL_CHARS else None
 
 
 def is_web(url: URL | None) -> bool:
@@ -128,6 +134,16 @@ def refusal_reason(url: str, *, allowed: Sequence[str] = (), excluded: Sequence[
     return None
 
 
+def _parsed(url: str, base: str | None = None) -> URL | None:
+    try:
+        parsed = URL(url.strip(), base)
+    except ValueError:
+        return None
+    # The standard lets hosts like "1.." pass, which become others once their dots are trimmed; no name server knows them.
+    labels = parsed.hostname.removesuffix(".").split(".")
+    return None if is_web(parsed) and not all(labels) else parsed
+
+
 def _host(url: URL) -> str:
     return url.hostname.removesuffix(".") if is_web(url) else ""
 
@@ -165,15 +181,14 @@ def _split_rule(rule: str) -> tuple[str, str]:
 
 
 def _readings(path: str) -> list[str]:
-    """Return the path as a server may read it that decodes it once, twice, ...; `..` resolved, case folded."""
-    decoded = [unquote(path)]
-    while len(decoded) < _DECODINGS and unquote(decoded[-1]) != decoded[-1]:
-        decoded.append(unquote(decoded[-1]))
-    return [re.sub(r"^//+", "/", posixpath.normpath(reading.replace("\\", "/"))).casefold() for reading in decoded]
+    """Return the path as servers may read it: decoded once, twice, ..., with and without parameters; case folded."""
+    decoded = [reading.replace("\\", "/") for reading in _decoded(unquote(path))]
+    readings = [*decoded, *(_PARAMETERS.sub("", reading) for reading in decoded)]
+    return [re.sub(r"^//+", "/", posixpath.normpath(reading)).casefold() for reading in readings]
 
 
 def _under(prefix: str, path: str, host: str) -> bool:
-    if path == prefix or path.startswith(f"{prefix}/"):
+    if path == prefix or path.startswith((f"{prefix}/", f"{prefix};")):
         return True
     paper, here = _ARXIV_PAPER.match(prefix), _ARXIV_PAPER.match(path)
     return bool(_within(host, "arxiv.org") and paper and here and paper[1] == here[1])
@@ -183,12 +198,12 @@ def _views(url: URL) -> list[URL]:
     """Return the URL and, breadth first, the URLs inside it; more than `_MAX_VIEWS` means there may be others."""
     views, seen = [url], {url.href}
     for view in views:  # grows while it is walked
-        for inner in (parse_url(text) for text in _wrapped(view)):
+        for inner in map(_parsed, _wrapped(view)):  # its text may be longer than the URL that it came in
             if inner is not None and inner.href not in seen:
                 seen.add(inner.href)
                 views.append(inner)
-        if len(views) > _MAX_VIEWS:
-            break
+            if len(views) > _MAX_VIEWS:
+                return views
     return views
 
 
@@ -196,27 +211,27 @@ def _wrapped(url: URL) -> Iterator[str]:
     if not is_web(url):
         return
     host = _host(url)
-    if host in _SAME_SITE:
-        yield f"https://{_SAME_SITE[host]}{url.pathname}"
+    for alias, site in _SAME_SITE.items():
+        if _within(host, alias):
+            yield f"https://{host.removesuffix(alias)}{site}{url.pathname}"
     if translated := _TRANSLATED_HOST.match(host):
-        yield f"https://{_dotted(translated[1])}{url.pathname}{url.search}"
+        yield f"https://{_translated(translated[1], url.search)}{url.pathname}{url.search}"
     for path in _decoded(url.pathname):
-        yield from (path[mark.start() :] + url.search for mark in _SCHEME.finditer(path))
-        if wrapped := _WRAPPED_PATH.search(host + path):
-            yield f"https://{wrapped[wrapped.lastgroup or 0]}{url.search}"
-    yield from _wrapped_in_query(url, redirects=_REDIRECTOR.search(host + url.pathname) is not None)
+        yield from (address + url.search for address in _addresses(path, host, _ADDRESS_IN_PATH))
+    for pair in url.search.removeprefix("?").split("&"):
+        for text in _decoded(pair):
+            yield from _addresses(text, f"{host}{unquote(url.pathname)}?", _ADDRESS_IN_QUERY)
 
 
-def _wrapped_in_query(url: URL, *, redirects: bool) -> Iterator[str]:
-    for _, value in parse_qsl(url.search.removeprefix("?")):  # ada's own raises on bytes that are no UTF-8
-        for text in _decoded(value):
-            if _SCHEME.match(text):
-                yield text
-            elif redirects:
-                yield f"https://{text.lstrip('/')}"
+def _addresses(text: str, before: str, services: re.Pattern[str]) -> Iterator[str]:
+    """Yield what begins like a URL anywhere in `text`, and the address in it if `before + text` is a service's."""
+    yield from (text[mark.start() :] for mark in _SCHEME.finditer(text))
+    if service := services.match(before + text):
+        address = service[1].rstrip("*")  # archives take patterns, too
+        yield address if _SCHEME.match(address) else f"https://{address}"
 
 
-def _decoded(text: str) -> Iterable[str]:
+def _decoded(text: str) -> Iterator[str]:
     yield text
     for _ in range(_DECODINGS):
         if (again := unquote(text)) == text:
@@ -224,6 +239,15 @@ def _decoded(text: str) -> Iterable[str]:
         yield (text := again)
 
 
-def _dotted(label: str) -> str:
-    """Return the host that translate.goog writes as one label: `a--b-com` is a-b.com."""
-    return ".".join(part.replace("\0", "-") for part in label.replace("--", "\0").split("-"))
+def _translated(label: str, search: str) -> str:
+    """Return the host that translate.goog writes as one label, by Google's "Ad networks and translation".
+
+    `a--b-com` is a-b.com. A label too long begins in `_x_tr_hp`; `_x_tr_enc` says what a first `1-` or `0-` means.
+    """
+    asked = dict(reversed(parse_qsl(search.removeprefix("?"))))  # ada's own raises on bytes that are no UTF-8
+    label, encodings = asked.get("_x_tr_hp", "") + label, asked.get("_x_tr_enc", "").split(",")
+    if "1" in encodings:
+        label = label.removeprefix("1-")
+    punycode = "0" in encodings and label.startswith("0-")
+    host = re.sub(r"\b-\b", ".", label.removeprefix("0-") if punycode else label).replace("--", "-")
+    return f"xn--{host}" if punycode else host

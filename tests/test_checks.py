@@ -69,6 +69,7 @@ async def test_what_is_all_right_is_told_with_versions_paths_and_counts(
         "openai models": "ok",
         "search": "ok",
         "fetch": "ok",
+        "tools": "ok",
         "sandbox": "info",
         "database": "ok",
         "demo": "ok",
@@ -84,6 +85,28 @@ async def test_what_is_all_right_is_told_with_versions_paths_and_counts(
     assert not any(item["remedy"] for item in found.values())
     assert exit_code(list(found.values())) == 0
     assert not (tmp_path / "runs.db").exists()
+
+
+async def test_other_tools_are_told_with_the_servers_there_are_and_what_is_wrong_with_them(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    own_preset(environ, AT_HOME + '\ntools = ["web_fetch", "mcp:notes"]')
+    nobody = await checked(environ)
+    (tmp_path / "mcp.json").write_text('{"mcpServers": {"notes": {"url": "http://127.0.0.1:9/mcp"}}}')
+    there = await checked(environ)
+    (tmp_path / "mcp.json").write_text('{"mcpServers": ')
+    broken = await checked(environ)
+
+    assert (nobody["tools"]["level"], broken["tools"]["level"]) == ("fail", "fail")
+    assert nobody["tools"]["found"] == "tools: no MCP server for 'mcp:notes'"
+    assert there["tools"] | {"remedy": ""} == {
+        "level": "ok",
+        "name": "tools",
+        "found": "web_fetch, mcp:notes; MCP servers: notes; not tried",
+        "remedy": "",
+        "is_key": False,
+    }
+    assert str(tmp_path / "mcp.json") in broken["tools"]["found"]
 
 
 async def test_a_missing_key_is_named_with_whom_it_is_for_and_exits_with_4(environ: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusion_graph.evidence import check_citations, renumbered, sources_in
@@ -140,6 +140,11 @@ def test_fields_of_a_wrong_type_are_left_empty() -> None:
         ("**so**[1]_and_[2] _so [3]_", "**so**[7]_and_[3] _so [5]_"),
         ("`code`[1]", "`code`[7]"),
         ("in 2024[1], GPT-5[2], (both)[3], a list[1]", "in 2024[7], GPT-5[3], (both)[5], a list[7]"),
+        ("[ 1 ] and [1 , 2 ]", "[7] and [7, 3]"),
+        ("\u30101\u3011, \uff3b2\uff3d, \u30143\u3015, [1\u3011", "[7], [3], [5], [7]"),
+        ("\uff3b\uff11\uff0c\uff12\uff3d\u30101\u30013\u3011", "[7, 3][7, 5]"),
+        ("表明\u30101\u3011The x\u30102\u3011(so)", "表明[7]The x[3](so)"),
+        ("\\`[1]\\` and\n    ```\n[2]", "\\`[7]\\` and\n    ```\n[3]"),
     ],
 )
 def test_every_way_to_cite_gets_the_runs_numbers(content: str, expected: str) -> None:
@@ -192,6 +197,7 @@ _PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(_PIECES, max_size=25).map("".join))
 def test_exactly_what_is_checked_is_renumbered_and_all_else_stays(content: str) -> None:
     spans = dict.fromkeys((citation["start"], citation["end"]) for citation in check_citations(content, pages(9)))
@@ -290,9 +296,178 @@ def test_a_link_that_is_its_own_text_counts_once_and_one_that_is_repeated_each_t
 
 
 def test_another_spelling_of_an_address_is_the_same_source() -> None:
-    (citation,) = check_citations("http://www.pages.example/1?utm_source=x#part", pages(1))
+    (citation,) = check_citations("http://www.pages.example:80/%31#part", pages(1))
 
     assert (citation["source"], citation["url"], citation["status"]) == (1, "https://pages.example/1", "read")
+
+
+@pytest.mark.parametrize(
+    ("link", "source"),
+    [
+        ("https://pages.example/1?utm_source=feed&b=2", 1),
+        ("https://pages.example/1?b=2", 1),
+        ("https://pages.example/1?b=2&utm_content=1932", None),
+        ("https://pages.example/1?b=2&utm_source=1932", None),
+        ("https://pages.example/1?b=2&utm_source=feed&utm_source=feed", None),
+        ("https://1932@pages.example/1?b=2", None),
+        ("https://:1932@pages.example/1?b=2", None),
+    ],
+)
+def test_a_link_that_says_more_than_the_source_does_is_not_the_source(link: str, source: int | None) -> None:
+    (citation,) = check_citations(link, [page("https://pages.example/1?utm_source=feed&b=2")])
+
+    assert citation["source"] == source
+
+
+def test_a_papers_address_carries_nothing_either() -> None:
+    paper = page("https://arxiv.org/abs/2602.11685")
+
+    found = check_citations("https://arxiv.org/pdf/2602.11685v2 https://arxiv.org/abs/2602.11685?q=1932", [paper])
+
+    assert [citation["source"] for citation in found] == [1, None]
+
+
+def test_a_document_of_a_local_folder_can_be_linked_to() -> None:
+    document = page("local://notes/the%20bridge.md") | {"key": "local://notes/the bridge.md"}
+
+    assert check_citations("[notes](<local://notes/the bridge.md>)", [document])[0]["source"] == 1
+
+
+# What a renderer links to or loads
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (r"[more](https\://evil.example/?q)", [(r"https\://evil.example/?q", "https://evil.example/?q")]),
+        ("![](https&colon;//evil.example/p)", [("https&colon;//evil.example/p", "https://evil.example/p")]),
+        ("![](//evil.example/p) //evil.example", [("//evil.example/p", "https://evil.example/p")]),
+        ("[more](https:evil.example)", [("https:evil.example", "https:evil.example")]),
+        ("[more](<ftp://evil.example/a b> 't')", [("ftp://evil.example/a b", "ftp://evil.example/a b")]),
+        ("[j](javascript:x) <data:x>", [("javascript:x", "javascript:x"), ("data:x", "data:x")]),
+        ("[r][m]\n\n> [m]:\n> //evil.example 't'", [("//evil.example", "https://evil.example")]),
+        ("[never used]: /page", [("/page", "/page")]),
+        ("[](x.png) [here](#part) [none]()", [("x.png", "x.png")]),
+        (
+            "[![i](//i.example)](//l.example)",
+            [("//i.example", "https://i.example"), ("//l.example", "https://l.example")],
+        ),
+        (r"[t](https://pages.example/1\?q)", [(r"https://pages.example/1\?q", "https://pages.example/1?q")]),
+        (r"\`[t](https://evil.example)\`", [("https://evil.example", "https://evil.example")]),
+        ("Blue.\n    ```\n[t](//evil.example)", [("//evil.example", "https://evil.example")]),
+        ("- a\r\n  > b [t](//evil.example)\r\n", [("//evil.example", "https://evil.example")]),
+        ('[a](b "](c)")', [("b", "b")]),
+        ('[a](b "](c)](c)](c)](c)")', [('[a](b "](c)](c)](c)](c)")', "b")]),
+        ("[a]: <b c>", [("[a]: <b c>", "b%20c")]),
+        ("-\t\ta\n\n\t[t\n\t\tu](x)", [("\t[t\n\t\tu](x)", "x")]),
+        ("`[t](//evil.example)` ![`[1]`](x)", [("x", "x")]),
+        ("| a | b |\n|--|--|\n| `c | [t](//evil.example)` |", [("//evil.example", "https://evil.example")]),
+        ("<img src='//evil.example/p'>", [("//evil.example/p", "https://evil.example/p")]),
+        ("<a href=/\\evil.example\n title='a: b'>t</a>", [("/\\evil.example", "https://evil.example")]),
+        (
+            "<b style='background: url(//e.example)'><img srcset='//f.example 1x, //g.example 2x'>",
+            [
+                ("background: url(//e.example)", "https://e.example"),
+                ("//f.example 1x, //g.example 2x", "https://f.example"),
+                ("//f.example 1x, //g.example 2x", "https://g.example"),
+            ],
+        ),
+        (
+            "<div>\n<img/src=//e.example>\n<style>@import '//f.example';</style>",
+            [("//e.example", "https://e.example"), ("//f.example", "https://f.example")],
+        ),
+        ("<p>at https://a.example.</p>", [("https://a.example", "https://a.example")]),
+    ],
+)
+def test_whatever_a_renderer_links_to_or_loads_is_a_citation(text: str, found: list[tuple[str, str]]) -> None:
+    citations = check_citations(text, [])
+
+    assert [(citation["text"], citation["url"]) for citation in citations] == found
+    assert {citation["status"] for citation in citations} == {"unverified"}
+    assert all(text[citation["start"] : citation["end"]] == citation["text"] for citation in citations)
+
+
+@pytest.mark.parametrize("before", ["[" * 50, ">" * 50, "- " * 50, "x" * 100_001], ids=["[", ">", "-", "long"])
+@pytest.mark.parametrize(
+    "link",
+    [
+        "[t](//evil.example)",
+        "`[t](<//evil.example>)`",
+        "\n[t]: //evil.example",
+        "<img src=//evil.example>",
+        "<ftp://e>",
+    ],
+)
+def test_what_the_parser_would_leave_out_is_searched_without_it(before: str, link: str) -> None:
+    citations = check_citations(before + link, [])
+
+    assert [citation["url"] for citation in citations] == ["ftp://e" if "ftp" in link else "https://evil.example"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 50 + "[t](https://pages.example/1<1932)",
+        "[" * 50 + "[t](https://pages.example/1((1932)))",
+        "[" * 50 + "\n\n[t]: https://pages.example/1<1932",
+        "<p>\n<img src=https://pages.example/1'1932>",
+        "<p>x=' <img src=https:pages.example/1?1932 alt=''>",
+        "<b style='background: url(https://pages.example/1;1932)'>",
+        "<style>@import 'https://pages.example/1;1932';</style>",
+    ],
+)
+def test_what_is_added_to_the_address_of_a_source_is_not_cut_off(text: str) -> None:
+    assert {citation["status"] for citation in check_citations(text, pages(1))} == {"unverified"}
+
+
+_MARKUP = st.sampled_from(
+    [
+        *(
+            "[",
+            "]",
+            "(",
+            ")",
+            "<",
+            ">",
+            "!",
+            "`",
+            "```\n",
+            "\n",
+            "\n\n",
+            "\r\n",
+            " ",
+            "    ",
+            "\t",
+            "> ",
+            "- ",
+            "1. ",
+            "|",
+        ),
+        *(
+            "//",
+            "https://",
+            "https:",
+            "&colon;",
+            "&#x110000;",
+            "\\",
+            "\ud800",
+            "\x00",
+            "%",
+            "維",
+            "http://[::1",
+            "xn--a",
+        ),
+        *("[a]: ", "<a href=", "'", '"', "<style>", "url(", "|-|-|\n", "=", "\u2028", "x", "[1]", "\u30101\u3011"),
+    ]
+)
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(st.lists(_MARKUP, max_size=30).map("".join))
+def test_any_text_can_be_checked_and_each_citation_is_where_it_says(content: str) -> None:
+    citations = check_citations(content, pages(1))
+
+    assert all(content[c["start"] : c["end"]] == c["text"] != "" for c in citations)
 
 
 @pytest.mark.parametrize(
@@ -320,6 +495,17 @@ def test_code_cites_nothing(text: str) -> None:
         "[1," * 30_000,
         "[1" + " " * 100_000,
         "```\n" * 25_000,
+        "![" * 50_000,
+        "![a](" * 20_000,
+        ("![" * 7 + "a" + "](b)" * 7 + " ") * 1_000,
+        "[a\n" * 30_000,
+        "[[" + "](a[" * 10_000 + "](b)",
+        "](a" * 70_000,
+        "]:" * 70_000,
+        "<p>\n" + "a=" * 40_000,
+        "<style>" + "url(" * 20_000,
+        "<p>\n" + "/a=" * 30_000,
+        "<p>\n" + "a='" * 30_000,
     ],
 )
 def test_hostile_text_is_checked_in_reasonable_time(text: str) -> None:

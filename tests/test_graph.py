@@ -472,10 +472,10 @@ async def test_a_seat_keeps_its_own_settings() -> None:
 
 
 async def test_a_fault_of_this_program_in_one_seat_is_that_seats_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    def faulty(artifact: Any, seat: int, text: str) -> Any:
-        raise ZeroDivisionError(f"seat {seat}")
+    def faulty(current: Any, new: Any) -> Any:
+        raise ZeroDivisionError(f"seat {new[0]['seats'][0]}")
 
-    monkeypatch.setattr("fusion_graph.nodes.seat_tools.sources_in", faulty)
+    monkeypatch.setattr("fusion_graph.nodes.seat_tools.merge_sources", faulty)
 
     result = await run(scripted(north=researcher()), tools=[look_up()])
 

@@ -20,6 +20,7 @@ from typing import Any, cast, get_args
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.tools import BaseTool
 
 from fusion_graph.calls.call import Call, Emit, LoadModel, Price, Reply, run_scope, time_limit
 from fusion_graph.calls.library_errors import is_ours, retry_after, said
@@ -38,6 +39,7 @@ from fusion_graph.calls.outcomes import error_of, outcome_of
 from fusion_graph.calls.tries import TAKEN, Result, Tries
 from fusion_graph.errors import FusionError, ModelLoadError
 from fusion_graph.schemas import CallEntry, CallError, Outcome
+from fusion_graph.seats import PROVIDER_TOOL
 
 MAX_CONCURRENT_CALLS = 32  # per provider and process: above it providers answer 429 and retries cost more than waiting
 UNBILLED: frozenset[Outcome] = frozenset(
@@ -196,7 +198,8 @@ class Asker:
         bound: Runnable[Any, AIMessage] = model
         if call.tools:
             choice = {"tool_choice": call.tool_choice} if call.tool_choice else {}
-            bound = model.bind_tools(list(call.tools), **choice)  # type: ignore[arg-type]
+            tools = [_as_sent(tool) for tool in call.tools]
+            bound = model.bind_tools(tools, **choice)  # type: ignore[arg-type]
         return bound.bind(response_format=call.response_format) if call.response_format else bound
 
     async def _send(
@@ -300,6 +303,12 @@ def _adapted(call: Call, refused: Mapping[str, Any]) -> Call:
 
 def _is_over(call: Call) -> bool:
     return call.cut is not None and call.cut.is_over
+
+
+def _as_sent(tool: BaseTool | Mapping[str, Any]) -> Any:
+    """Return a tool as it is bound: one that the provider runs itself as what the provider is sent."""
+    given = tool.metadata if isinstance(tool, BaseTool) else None
+    return (given or {}).get(PROVIDER_TOOL, tool)
 
 
 def _late(call: Call) -> Result:

@@ -35,6 +35,7 @@ async def run_checks(
         ("models", rosters.models(settings, environ, offline=offline)),
         ("search", toolbox.search(settings, environ)),
         ("fetch", toolbox.fetch(settings, environ, offline=offline)),
+        ("tools", in_thread(lambda: toolbox.others(settings, environ))),
         ("sandbox", in_thread(toolbox.sandbox)),
         ("database", in_thread(lambda: machine.database(db, environ))),
         ("demo", in_thread(lambda: rosters.demo(settings, environ))),

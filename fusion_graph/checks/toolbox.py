@@ -8,9 +8,12 @@ from fusion_graph.checks.item import Item, Level, fault, in_thread, made
 from fusion_graph.errors import SettingsError
 from fusion_graph.seats import tools_in
 from fusion_graph.settings import FusionSettings, is_demo
-from fusion_graph.tools.backends import CHOICES, SEARCH_VARIABLE, choose_backend
+from fusion_graph.tools.backends import CHOICES, NATIVE_SEARCH, SEARCH_VARIABLE, choose_backend
+from fusion_graph.tools.download import Downloader
 from fusion_graph.tools.local_search import LocalSearch
+from fusion_graph.tools.mcp_servers import McpServers
 from fusion_graph.tools.network import parse_opened
+from fusion_graph.tools.panel import PanelTools
 
 KNOWN_HOST = "example.com"  # reserved by IANA, always there
 
@@ -21,6 +24,8 @@ async def search(settings: FusionSettings | None, environ: Mapping[str, str]) ->
         chosen = choose_backend(environ)
     except SettingsError as error:
         return [fault("search", error, level=_level(settings))]
+    if chosen.name == NATIVE_SEARCH:
+        return [made("ok", "search", f"the models' own providers ({chosen.why}); exclusions are the provider's word")]
     if chosen.backend is None:
         what = f"web_search is not offered: {chosen.why}"
         level: Level = "warn" if _wants(settings, "web_search") else "info"
@@ -69,6 +74,26 @@ async def fetch(settings: FusionSettings | None, environ: Mapping[str, str], *, 
         remedy = "check network and DNS; without them web_fetch reads local documents only"
         return [made("warn", "fetch", f"{told}; but {KNOWN_HOST} is not found: {error}", remedy)]
     return [made("ok", "fetch", f"{told}; names of hosts are found")]
+
+
+def others(settings: FusionSettings | None, environ: Mapping[str, str]) -> list[Item]:
+    """Return which MCP servers are set up, and whether the other tools that the settings name can be made."""
+    servers = McpServers.from_environ(environ)
+    try:
+        names = servers.names
+    except SettingsError as error:
+        return [fault("tools", error, level=_level(settings))]
+    told = f"MCP servers: {', '.join(names)}; not tried" if names else "no MCP server is set up"
+    if not settings:
+        return [made("info", "tools", told)]
+    seats = [seat for seat in settings.seats if not is_demo(seat.model)]
+    entries = [tool for seat in seats for tool in tools_in(settings.tools if seat.tools is None else seat.tools)]
+    try:
+        PanelTools(None, Downloader(), servers=servers).check(entries)
+    except SettingsError as error:
+        return [fault("tools", error)]
+    named = ", ".join(dict.fromkeys(tool.name for tool in entries)) or "none"
+    return [made("ok", "tools", f"{named}; {told}")]
 
 
 def sandbox() -> list[Item]:

@@ -72,7 +72,8 @@ def show_result(result: dict[str, Any], *, quiet: bool = False, seconds: float |
     if quiet:
         return
     gap = [""] if width else []
-    tell(*gap, *terminal.cost_table(result, width), *gap, *terminal.closing_lines(result, seconds, width=width))
+    costs = [*terminal.cost_table(result, width), *terminal.tool_lines(result, width)]
+    tell(*gap, *costs, *gap, *terminal.closing_lines(result, seconds, width=width))
 
 
 class _Display(Protocol):

@@ -72,7 +72,7 @@ def _play(request: ScriptedRequest, style: Style) -> ScriptedReply | str:
         return _decide(request)
     if wording.JUDGE in system:
         question = _between(request.text, wording.JUDGE_QUESTION, wording.JUDGE_BEGIN)
-        answers = {title.removeprefix("answer "): body for title, body in bodies.items()}
+        answers = {title.removeprefix("answer "): body for title, body in bodies.items() if title.startswith("answer ")}
         return compare(question, answers)
     if wording.PANELIST in system:
         return research(request, _between(request.text, "", wording.LAST_CALL), style)

@@ -12,7 +12,7 @@ _CITED = re.compile(r"\[(\d+)\]")
 _HEADING = re.compile(
     r"^(?:(?P<list>Said by several|Covered by some|Found by one only|Nobody answers):|Contradiction on (?P<topic>.*) \(.*)$"
 )
-_WHO = re.compile(r" \(answer \d+(?:, answer \d+)*\)$|^answer \d+: ")
+_WHO = re.compile(r" \(answer \d+(?:, answer \d+)*(?:: [^()]+)?\)$|^answer \d+: ")
 
 
 def write(bodies: dict[str, str]) -> str:

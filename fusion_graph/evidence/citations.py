@@ -3,29 +3,33 @@
 A seat numbers its sources in its own order; the run numbers them once, across seats, by canonical URL. `renumbered`
 turns the one into the other, so that every `[n]` the judge, the writer and the reader see means the same page.
 
-`[1]`, `[1, 2]`, `[1][2]`, `[1-3]` and `[1]-[3]` cite, with or without a space before them. A footnote `[^1]`, a link
-`[1](...)`, an interval `[0, 1]` (sources count from 1), an index `array[1]` and anything in code do not.
+`[1]`, `[1, 2]`, `[1][2]`, `[1-3]` and `[1]-[3]` cite, with or without a space before them, and so do brackets as Chinese
+and Japanese have them. A footnote `[^1]`, a link `[1](...)`, an interval `[0, 1]` (sources count from 1), an index
+`array[1]` and anything in code do not.
+
+A link is whatever a renderer of Markdown would follow or load, images and HTML too, and every address that is written
+out. It is a source if both have the same canonical URL and the link has no parameter, user or password that the
+source's own URL lacks: an answer must not carry data to a page that was read, and call that a citation.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
+from fusion_graph.evidence.links import Target, blanked, read_links
 from fusion_graph.evidence.support import add_support
 from fusion_graph.schemas import Citation, SeatResult, Source
-from fusion_graph.urls import canonical_url
+from fusion_graph.urls import canonical_url, parse_url
 
-# A fence, closed or running to the end, or a code span within one paragraph.
-_CODE = re.compile(
-    r"^[ \t>]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?(?P<fence>`{3,}(?=[^`\n]*$)|~{3,}).*?"
-    r"(?:^[ \t>]*(?P=fence)[`~]*[ \t]*$|\Z)"
-    r"|(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n[ \t]*\n).)+?(?<!`)(?P=ticks)(?!`)",
-    re.DOTALL | re.MULTILINE,
-)
 _DASH = "[-\u2010-\u2015\u2212]"
-_ITEM = rf"[1-9]\d{{0,2}}(?:\s*{_DASH}\s*[1-9]\d{{0,2}})?"
-_GROUP = rf"\[{_ITEM}(?:\s*[,;]\s*{_ITEM})*\]"
+_NUMBER = "[1-9\uff11-\uff19][0-9\uff10-\uff19]{0,2}"
+_ITEM = rf"{_NUMBER}(?:\s*{_DASH}\s*{_NUMBER})?"
+_OPEN, _CLOSE = "[\\[\u3010\u3014\uff3b]", "[\\]\u3011\u3015\uff3d]"
+_SEPARATOR = "[,;\u3001\uff0c\uff1b]"
+_GROUP = rf"{_OPEN}\s*{_ITEM}(?:\s*{_SEPARATOR}\s*{_ITEM})*\s*{_CLOSE}"
 _LINKED_GROUPS = re.compile(rf"{_GROUP}(?:{_DASH}{_GROUP})*", re.ASCII)
-_CITED = re.compile(rf"(?<!\])(?:{_GROUP}{_DASH}?)*{_GROUP}(?![(A-Za-z0-9])", re.ASCII)
+# A wide bracket is no link's text, no index and no part of a word.
+_CITED = re.compile(rf"(?<!\])(?:{_GROUP}{_DASH}?)*{_GROUP}(?:(?<!\])|(?![(A-Za-z0-9]))", re.ASCII)
 # Many models write `so it is[1].`: only behind a name that prose does not have is a number an index.
 _INDEXED = re.compile(r"\b(?:[a-z]|\w*[A-Za-z0-9]_\w*[A-Za-z0-9]|arr|array|vec|tuple|args|argv)\Z", re.ASCII)
 _MAX_NAME = 40  # characters before a bracket that are looked at
@@ -46,7 +50,7 @@ def renumbered(result: SeatResult, sources: Sequence[Source]) -> str:
     own = dict(enumerate((position.get(key) for key in result["sources"]), 1))
     parts: list[str] = []
     at = 0
-    for group in _groups(_without_code(text)):
+    for group in _groups(blanked(text, read_links(text).code)):
         numbers = [str(own.get(number) or "?") for number in _numbers_in(group[0])]
         parts += [text[at : group.start()], f"[{', '.join(dict.fromkeys(numbers))}]"]
         at = group.end()
@@ -57,22 +61,17 @@ def _positions(sources: Sequence[Source]) -> dict[str, int]:
     return {source["key"]: number for number, source in enumerate(sources, 1)}
 
 
-def _without_code(text: str) -> str:
-    """Return the text with blanks in place of its code; what is left stays where it was."""
-    return _CODE.sub(lambda code: " " * len(code[0]), text)
-
-
 def _groups(text: str) -> Iterator[re.Match[str]]:
     """Yield each bracket of citations, `[1, 2]`; a range over two, `[1]-[3]`, is one."""
     for cited in _CITED.finditer(text):
-        if not _INDEXED.search(text, max(0, cited.start() - _MAX_NAME), cited.start()):
+        if cited[0][0] != "[" or not _INDEXED.search(text, max(0, cited.start() - _MAX_NAME), cited.start()):
             yield from _LINKED_GROUPS.finditer(text, cited.start(), cited.end())
 
 
 def _numbers_in(group: str) -> list[int]:
     """Return the numbers that a bracket cites, each once, ranges written out."""
     found: list[int] = []
-    for item in re.split("[,;]", group):
+    for item in re.split(_SEPARATOR, group):
         ends = [int(digits) for digits in re.findall(r"\d+", item)]
         is_range = 0 < ends[-1] - ends[0] < _MAX_RANGE
         found += range(ends[0], ends[-1] + 1) if is_range else ends
@@ -81,8 +80,9 @@ def _numbers_in(group: str) -> list[int]:
 
 def check_citations(answer: str, sources: Sequence[Source]) -> list[Citation]:
     """Return every `[n]` and link of `answer` in order, with what the tools of this run know of it."""
-    text = _without_code(answer)
-    found = [*_numbered(text, sources), *_linked(text, sources)]
+    targets, code = read_links(answer)
+    text = blanked(answer, code)
+    found = [*_numbered(text, sources), *_linked(text, targets, sources)]
     return add_support(text, sorted(found, key=lambda citation: citation["start"]), sources)
 
 
@@ -103,15 +103,32 @@ def _numbered(text: str, sources: Sequence[Source]) -> Iterator[Citation]:
             yield _citation(group[0], group.start(), number if number <= len(sources) else None, sources)
 
 
-def _linked(text: str, sources: Sequence[Source]) -> Iterator[Citation]:
-    position = _positions(sources)
-    for link in _LINK.finditer(text):
-        if text.startswith("](", link.end()):  # the text of a link; its target comes next
+def _linked(text: str, targets: Sequence[Target], sources: Sequence[Source]) -> Iterator[Citation]:
+    position = {canonical_url(source["url"]): number for number, source in enumerate(sources, 1)} | _positions(sources)
+    for target in targets:
+        url = target.text if canonical_url(target.text) == canonical_url(target.address) else target.address
+        yield _citation(target.text, target.start, _source_of(target.address, position, sources), sources, link=url)
+    plain = blanked(text, [(target.start, target.end) for target in targets if target.is_exact])
+    for link in _LINK.finditer(plain):
+        if text.startswith("](", link.end()):  # the text of a link, whose target is known
             continue
         # Chinese and Japanese write on without a space: https://example.com/a的 is the page /a, if that is a source.
-        url = next((url for url in (link[0], *_ASCII.findall(link[0])[:1]) if canonical_url(url) in position), link[0])
-        number = position.get(canonical_url(url))
-        yield _citation(url, link.start(), number, sources, link=url)
+        spellings = [link[0], *_ASCII.findall(link[0])[:1]]
+        url = next((url for url in spellings if canonical_url(url) in position), link[0])
+        yield _citation(url, link.start(), _source_of(url, position, sources), sources, link=url)
+
+
+def _source_of(link: str, position: Mapping[str, int], sources: Sequence[Source]) -> int | None:
+    """Return the number of the source that a link leads to, and to which it says no more than the tools did."""
+    number = position.get(canonical_url(link))
+    return number if number and _carries(link) <= _carries(sources[number - 1]["url"]) else None
+
+
+def _carries(link: str) -> Counter[str]:
+    """Return the parameters of a link, also those that canonical URLs leave out, and its user and password."""
+    url = parse_url(link)
+    told = [*url.search.removeprefix("?").split("&"), f"{url.username}:{url.password}"] if url else []
+    return Counter(word for word in told if word.strip(":"))
 
 
 def _citation(

@@ -9,6 +9,7 @@ import openai
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
 from langchain_openai import ChatOpenAI
 
 from fusion_graph.models.replies import (
@@ -55,6 +56,16 @@ class CompatibleChat(ChatOpenAI):
                 "response_format": payload.pop("response_format"),
             }
         return payload
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
+        """Bind tools; those that OpenRouter runs itself, `openrouter:...`, go as they are: LangChain knows none of them."""
+        theirs = [tool for tool in tools if isinstance(tool, dict) and str(tool.get("type")).startswith("openrouter:")]
+        others = [tool for tool in tools if tool not in theirs]
+        if not theirs:
+            return super().bind_tools(tools, **kwargs)
+        bound = super().bind_tools(others, **kwargs) if others else self
+        given = getattr(bound, "kwargs", {})
+        return super().bind(**{**given, "tools": [*given.get("tools", ()), *theirs]})
 
     def _create_chat_result(
         self, response: dict[str, Any] | openai.BaseModel, generation_info: dict[str, Any] | None = None

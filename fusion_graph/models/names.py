@@ -29,6 +29,12 @@ def provider_of(name: str) -> str:
     return split_name(name).provider
 
 
+def search_provider(name: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return who serves `name`, if a search of its own may be asked of it: a server of one's own for OpenAI has none."""
+    provider = provider_of(name)
+    return "" if provider == "openai" and not SERVERS[provider].is_official(environ) else provider
+
+
 def parse_name(name: str) -> ModelName:
     """Split a name of a provider this package can load.
 

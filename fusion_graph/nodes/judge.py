@@ -14,9 +14,9 @@ from fusion_graph import prompts
 from fusion_graph.calls import Ask, Call
 from fusion_graph.evidence import renumbered
 from fusion_graph.nodes.structured import Ladder
-from fusion_graph.report import analysis_of
+from fusion_graph.report import Author, analysis_of
 from fusion_graph.results import answered, panel_failure
-from fusion_graph.schemas import JudgeFailure, RunStatus, SeatResult
+from fusion_graph.schemas import JudgeFailure, RunStatus, SeatResult, Source
 from fusion_graph.settings import FusionSettings, load_settings
 from fusion_graph.state import FusionState
 
@@ -34,7 +34,7 @@ async def judge(state: FusionState, runtime: Runtime[FusionSettings], *, ask: As
     emit({"type": "analysis_started", "model": settings.judge})
     labels = label_seats(results)
     report, failure, entries = await ladder.climb(ask, _call(settings), partial(_request, state, labels), emit)
-    analysis = analysis_of(report, labels, len(state.get("sources") or [])) if report else None
+    analysis = analysis_of(report, _authors(results, labels, state.get("sources") or [])) if report else None
     return {"analysis": analysis, "calls": entries, "status": _status(state, failure)}
 
 
@@ -44,6 +44,17 @@ def label_seats(results: Sequence[SeatResult]) -> Labels:
     seats = [result["seat"] for result in results]
     random.Random(seed).shuffle(seats)  # noqa: S311  (order, not secrecy)
     return dict(zip(string.ascii_uppercase, seats, strict=False))
+
+
+def _authors(results: Sequence[SeatResult], labels: Labels, sources: Sequence[Source]) -> dict[str, Author]:
+    by_seat = {result["seat"]: result for result in results}
+    number = {source["key"]: n for n, source in enumerate(sources, 1)}
+    found: dict[str, Author] = {}
+    for label, seat in labels.items():
+        result = by_seat[seat]
+        own = frozenset(number[key] for key in result["sources"] if key in number)
+        found[label] = Author(seat, result.get("answered_by", result["model"]), own)
+    return found
 
 
 def _call(settings: FusionSettings) -> Call:

@@ -6,6 +6,7 @@ A seat never raises. When a budget is spent it makes a last call without tools a
 import hashlib
 import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,16 +17,17 @@ from langgraph.runtime import Runtime
 
 from fusion_graph import prompts
 from fusion_graph.calls import Ask, Call, Emit, Reply
+from fusion_graph.evidence import sources_told
 from fusion_graph.nodes.asking import ask_with_room
 from fusion_graph.nodes.quorum import Panel, panel_of
-from fusion_graph.nodes.seat_tools import HIDDEN, READ, UNREADABLE, seconds_left
+from fusion_graph.nodes.seat_tools import HIDDEN, READ, SOURCES, UNREADABLE, allowed, seconds_left
 from fusion_graph.schemas import CallEntry, CallError, SeatResult, Source
 from fusion_graph.settings import FusionSettings
-from fusion_graph.state import OfferTools, PanelistState, Plan
+from fusion_graph.state import OfferTools, PanelistState, Plan, merge_sources
 
 MAX_NOTES_CHARS = 200_000  # of all results together in the last call; a quarter if even that overflows
 LAST_CALL_SHARE = 0.25  # of the seat's time is kept for the call that turns research into an answer
-_TOOLS = re.compile(r"\btools?\b|function.?call", re.IGNORECASE)
+_TOOLS = re.compile(r"\btools?\b|function.?call|web.?search", re.IGNORECASE)
 
 
 async def call_model(
@@ -49,9 +51,12 @@ async def call_model(
         spent = _why_no_more_tools(reply, steps, tools)
         if spent:
             reply = await _last_call(state, ask, emit, spent, panel, prior=reply.entries)
-    update = {"calls": reply.entries, "elapsed_seconds": state.get("elapsed_seconds", 0.0) + time.monotonic() - started}
+    elapsed = state.get("elapsed_seconds", 0.0) + time.monotonic() - started
+    told = allowed(sources_told(reply.message, seat), plan) if reply.message else []
+    update: dict[str, Any] = {"calls": reply.entries, "found": told, "elapsed_seconds": elapsed}
     if reply.outcome == "tool_calls" and tools and reply.message:
         return update | {"messages": [_with_sound_calls(reply.message, seat, steps)]}
+    state = {**state, "found": merge_sources(state.get("found") or [], told)}
     result = _result(state, reply, [f"it answered early: {spent}"] if spent else [])
     if result["content"] and not result["partial"]:
         panel.answered()
@@ -63,7 +68,8 @@ def _with_texts(state: PanelistState) -> list[Source]:
     texts: dict[str, list[str]] = {}
     for message in state["messages"]:
         for key in message.additional_kwargs.get(READ, ()):
-            texts.setdefault(key, []).extend(prompts.unfenced(str(message.text)).values())
+            bodies = prompts.unfenced(str(message.text))
+            texts.setdefault(key, []).extend(body for title, body in bodies.items() if title != SOURCES)
     return [{**source, "text": "\n".join(texts.get(source["key"], ()))} for source in state.get("found") or []]
 
 
@@ -207,9 +213,11 @@ def _seat_result(
         "partial": partial,
         "error": error,
         "sources": [source["key"] for source in state.get("found") or []],
+        "read": [source["key"] for source in state.get("found") or [] if source["read"]],
         "notes": notes,
         "tool_calls_requested": sum(len(message.tool_calls) for message in requested),
         "tool_calls_executed": len(executed),
+        "tools": dict(Counter(str(message.name) for message in executed)),
     }
 
 

@@ -28,6 +28,7 @@ MAX_TOOL_CHARS = 40_000  # of one result: about 10,000 tokens
 TOOL_SECONDS = 60.0
 HIDDEN = "do-not-render-"  # chat clients show every message of a stream but those with this id prefix
 UNREADABLE = "__unreadable__"  # the argument that stands for what was no JSON
+SOURCES = "sources"  # the fence round how to cite them
 READ = "read"  # the keys of the sources whose text a tool's message is
 
 
@@ -51,7 +52,7 @@ async def run_tools(
     added: list[Source] = []
     messages = []
     for answer in answers:
-        new = _allowed(sources_in(answer.artifact, state["seat"], str(answer.text)), state["plan"])
+        new = allowed(_sources(answer, state["seat"]), state["plan"])
         found, added = merge_sources(found, new), [*added, *new]
         answer.additional_kwargs[READ] = [source["key"] for source in new if source["read"]]
         messages.append(_told(answer, new, found))
@@ -87,7 +88,7 @@ class _Watch:
             message = ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
         if isinstance(message, ToolMessage) and request.tool is not None:
             message.additional_kwargs["executed"] = True
-        sources = sources_in(getattr(message, "artifact", None), self._seat, str(getattr(message, "text", "")))
+        sources = _sources(message, self._seat)
         error = {"reason": str(message.text)[:200]} if getattr(message, "status", "") == "error" else {}
         self._emit({"type": "tool_finished", **told, "sources": sources, **error})
         return message
@@ -113,10 +114,18 @@ def _over_limit(state: PanelistState, calls: Sequence[ToolCall], tools: Sequence
     return over
 
 
-def _allowed(sources: Sequence[Source], plan: Plan) -> list[Source]:
-    """Return the sources under no excluded domain: tools that are not ours know no rules."""
-    excluded = [*plan["excluded_domains"], *plan["blocked_domains"]]
-    return [source for source in sources if not excluded or not refusal_reason(source["url"], excluded=excluded)]
+def _sources(message: Any, seat: int) -> list[Source]:
+    """Return the pages that a tool saw; an error is no sight of a page, and repeats what the model wrote."""
+    is_error = getattr(message, "status", "") == "error"
+    return [] if is_error else sources_in(getattr(message, "artifact", None), seat, str(getattr(message, "text", "")))
+
+
+def allowed(sources: Sequence[Source], plan: Plan) -> list[Source]:
+    """Return the sources under no excluded domain: tools that are not ours know no rules, nor do providers for sure."""
+    excluded, only = [*plan["excluded_domains"], *plan["blocked_domains"]], plan["allowed_domains"]
+    if not excluded and not only:
+        return list(sources)
+    return [source for source in sources if not refusal_reason(source["url"], allowed=only, excluded=excluded)]
 
 
 def _not_run(call: ToolCall, over: str | None) -> ToolMessage:
@@ -130,16 +139,15 @@ def _not_run(call: ToolCall, over: str | None) -> ToolMessage:
 
 
 def _told(answer: ToolMessage, new: Sequence[Source], found: Sequence[Source]) -> ToolMessage:
-    """Return the result as the model reads it: text within bounds and a fence, under it how to cite its sources."""
+    """Return the result as the model reads it: text within bounds and a fence, and how to cite its sources."""
     text = str(answer.text) or "(no output)"
     if len(text) > MAX_TOOL_CHARS:
         text = f"{text[:MAX_TOOL_CHARS]}\n[cut here: {len(text) - MAX_TOOL_CHARS} characters more]"
-    if answer.additional_kwargs.get("executed"):
-        text = prompts.fenced({f"result of {answer.name}": text})
     keys = {source["key"] for source in new}
     numbers = {n: source["url"] for n, source in enumerate(found, 1) if source["key"] in keys}
-    if numbers:
-        text = f"{text}\n\n{prompts.render_citations(numbers)}"
+    if answer.additional_kwargs.get("executed"):
+        cited = {SOURCES: prompts.render_citations(numbers)} if numbers else {}
+        text = prompts.fenced({f"result of {answer.name}": text, **cited})
     return ToolMessage(
         text,
         tool_call_id=answer.tool_call_id,

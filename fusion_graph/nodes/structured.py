@@ -47,15 +47,15 @@ class Ladder:
         deadline = time.monotonic() + call.timeout_seconds
         request, reply = await self._first_answer(ask, call, render, emit, deadline)
         # Mending the worst of texts takes seconds, and other runs share this event loop.
-        report, failure, problem = await asyncio.to_thread(_read, reply)
+        report, failure, problem = await asyncio.to_thread(_read, reply, request)
         if report or reply.outcome not in _SAID:
             return report, failure, reply.entries
         left = deadline - time.monotonic()
         if left <= 0:
-            salvaged = await asyncio.to_thread(_salvaged, reply)
+            salvaged = await asyncio.to_thread(_salvaged, reply, request)
             return salvaged, None if salvaged else failure, reply.entries
         second = await ask(replace(_repair(request, reply, problem), timeout_seconds=left), emit=emit)
-        report, failure = await asyncio.to_thread(_settled, reply, second)
+        report, failure = await asyncio.to_thread(_settled, reply, second, request)
         return report, failure, [*reply.entries, *second.entries]
 
     async def _first_answer(
@@ -97,14 +97,14 @@ def _repair(request: Call, reply: Reply, problem: str) -> Call:
     return replace(request, key="judge:repair", messages=messages, max_tokens=room)
 
 
-def _read(reply: Reply) -> tuple[JudgeReport | None, JudgeFailure | None, str]:
+def _read(reply: Reply, request: Call) -> tuple[JudgeReport | None, JudgeFailure | None, str]:
     """Return the report in a reply, or None with the failure's code and, in words, what is wrong with it."""
     if reply.outcome not in _SAID:
         return None, "judge_upstream_error", ""
     limit = "the output limit cut it: be briefer; " if reply.outcome == "cut" else ""
     if not reply.text.strip():
         return None, "judge_empty_completion", f"{limit}it was empty"
-    found = parse_json_object(reply.text, JudgeReport.model_fields)
+    found = _object(reply, request)
     if found is None:
         return None, "judge_not_valid_json", f"{limit}it was not a JSON object"
     try:
@@ -115,18 +115,24 @@ def _read(reply: Reply) -> tuple[JudgeReport | None, JudgeFailure | None, str]:
         return None, "judge_schema_mismatch", f"{limit}{where or 'the object'}: {first['msg']}"
 
 
-def _settled(first: Reply, second: Reply) -> tuple[JudgeReport | None, JudgeFailure | None]:
+def _object(reply: Reply, request: Call) -> dict[str, Any] | None:
+    """Return the object that a reply says, not one that it quotes from the request: an answer may hold a report."""
+    asked = "\n".join(str(message.text) for message in request.messages)
+    return parse_json_object(reply.text, JudgeReport.model_fields, asked)
+
+
+def _settled(first: Reply, second: Reply, request: Call) -> tuple[JudgeReport | None, JudgeFailure | None]:
     """Return the repaired report; else what is sound in either, which is better than nothing; else why there is none."""
-    report, failure, _ = _read(second)
-    report = report or _salvaged(second) or _salvaged(first)
+    report, failure, _ = _read(second, request)
+    report = report or _salvaged(second, request) or _salvaged(first, request)
     if second.outcome not in _SAID:
-        failure = _read(first)[1]
+        failure = _read(first, request)[1]
     return report, None if report else failure
 
 
-def _salvaged(reply: Reply) -> JudgeReport | None:
+def _salvaged(reply: Reply, request: Call) -> JudgeReport | None:
     """Return a report of the sound points of an unsound one, None if it has none."""
-    found = parse_json_object(reply.text, JudgeReport.model_fields) if reply.outcome in _SAID else None
+    found = _object(reply, request) if reply.outcome in _SAID else None
     try:
         return parse_report(found, drop_unsound=True) if found else None
     except ValidationError:

@@ -106,7 +106,7 @@ async def _written(turn: _Turn, ask: Ask) -> _Written:
 def _stand_in(turn: _Turn, written: _Written, half: AIMessage | None) -> None:
     """Put the best-supported single answer in the writer's place, or what a writer said before it broke off."""
     if best := _best_answer(turn):
-        text = prompts.FALLBACK_ANSWER + renumbered(best, turn.sources)
+        text = prompts.FALLBACK_ANSWER + prompts.defused(renumbered(best, turn.sources))
         turn.emit({"type": "answer_delta", "item": f"fallback-{best['seat']}", "delta": text})
         written.message, written.failure = AIMessage(text), None
     elif half:

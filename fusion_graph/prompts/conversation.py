@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 
 from fusion_graph.prompts import wording
-from fusion_graph.prompts.fences import fenced
+from fusion_graph.prompts.fences import fenced, harmless
 from fusion_graph.prompts.messages import blocks_of, known, with_text
 
 
@@ -69,7 +69,7 @@ def _step(message: BaseMessage | None, results: list[BaseMessage], used: set[str
     )
     if isinstance(message, AIMessage):
         step.assistant, only_panel = True, bool(calls) and not step.calls
-        step.content = "" if only_panel else str(message.text).strip()
+        step.content = "" if only_panel else harmless(str(message.text)).strip()
         step.reasoning = {k: v for k, v in message.additional_kwargs.items() if "reasoning" in k or "signature" in k}
     elif message is not None:
         step.content, step.id = _said(message.content), message.id  # a client shows a message once, by its id
@@ -80,7 +80,7 @@ def _result_of(call: ToolCall, results: list[BaseMessage]) -> str | None:
     """Take the first result of a call out of `results`; None if there is none."""
     for index, result in enumerate(results):
         if isinstance(result, ToolMessage) and result.tool_call_id == call["id"]:
-            return str(results.pop(index).text).strip() or wording.NO_OUTPUT
+            return harmless(str(results.pop(index).text)).strip() or wording.NO_OUTPUT
     return None
 
 
@@ -94,8 +94,8 @@ def _with_own_id(call: ToolCall, used: set[str]) -> ToolCall:
 
 
 def _fenced_result(result: BaseMessage) -> str:
-    text = str(result.text).strip() or wording.NO_OUTPUT
-    return wording.RESULT.format(name=result.name or "a tool") + "\n" + fenced({"result": text})
+    named = {"tool": result.name} if result.name else {}
+    return f"{wording.RESULT}\n{fenced({**named, 'result': str(result.text).strip() or wording.NO_OUTPUT})}"
 
 
 def _said(content: Any) -> Any:
@@ -126,9 +126,8 @@ def _as_text(step: _Step) -> list[BaseMessage]:
 
 
 def _told(call: ToolCall, result: str | None) -> str:
-    arguments = json.dumps(call["args"], ensure_ascii=False, default=str)
-    called = wording.CALLED.format(name=call["name"], arguments=arguments)
-    return f"{called}\n{fenced({'result': result or wording.NO_RESULT})}"
+    called = f"{call['name']}({json.dumps(call['args'], ensure_ascii=False, default=str)})"
+    return f"{wording.CALLED}\n{fenced({'call': called, 'result': result or wording.NO_RESULT})}"
 
 
 def _add(kept: list[BaseMessage], message: BaseMessage) -> None:

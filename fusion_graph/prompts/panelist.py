@@ -8,8 +8,10 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from fusion_graph.prompts import wording
 from fusion_graph.prompts.conversation import render_conversation
-from fusion_graph.prompts.fences import fenced, shared_out
+from fusion_graph.prompts.fences import fenced, one_word, shared_out
 from fusion_graph.prompts.messages import asked, callers_own, known_to_panel, render_system, with_text
+
+MAX_URL_CHARS = 500  # of an address that is told as one to cite
 
 
 def render_panelist(
@@ -47,4 +49,4 @@ def _note(message: BaseMessage) -> str:
 
 def render_citations(numbers: Mapping[int, str]) -> str:
     """Return the line under a tool result that says how its sources are cited: number to URL."""
-    return wording.CITE_AS + "  ".join(f"[{number}] {url}" for number, url in numbers.items())
+    return wording.CITE_AS + "  ".join(f"[{number}] {one_word(url, MAX_URL_CHARS)}" for number, url in numbers.items())

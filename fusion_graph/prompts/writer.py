@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from fusion_graph.prompts import wording
+from fusion_graph.prompts.blind import without_self
 from fusion_graph.prompts.conversation import render_conversation
-from fusion_graph.prompts.fences import fenced
+from fusion_graph.prompts.fences import fenced, one_line, one_word
 from fusion_graph.prompts.messages import callers_own, render_system, system_text, with_text
 from fusion_graph.schemas import Analysis, Claim, Contradiction, Source, Strongest
 
 MAX_LISTED = 100  # sources told: those cited or read come first
+MAX_TITLE_CHARS = 200
+MAX_URL_CHARS = 500
+MAX_DATE_CHARS = 40
 
 
 def render_writer(
@@ -31,7 +35,7 @@ def render_writer(
         caller = system_text(messages)
         return [render_system(caller), *spoken] if caller else spoken
     bodies = {"comparison": analysis} if analysis else {}
-    bodies |= {f"answer {name}": text for name, text in answers.items()}
+    bodies |= {f"answer {name}": without_self(text) for name, text in answers.items()}
     listed = _listed(sources, "\n".join(bodies.values()))
     bodies |= {"sources": listed} if listed else {}
     material = "\n\n".join([wording.WRITER_BEGIN, fenced(bodies), wording.WRITER_END])
@@ -48,14 +52,16 @@ def _listed(sources: Sequence[Source], material: str) -> str:
 
 
 def _source_line(number: int, source: Source) -> str:
-    dated = f", {source['published']}" if source["published"] else ""
-    how = "read" if source["read"] else "only listed"
-    title = " ".join(source["title"].split()) or "untitled"
-    return f"[{number}] {title} ({how}{dated}) {source['url']}"
+    published, title = one_line(source["published"], MAX_DATE_CHARS), one_line(source["title"], MAX_TITLE_CHARS)
+    how = ", ".join(part for part in ("read" if source["read"] else "only listed", published) if part)
+    return f"[{number}] {title or 'untitled'} ({how}) {one_word(source['url'], MAX_URL_CHARS)}"
 
 
 def render_analysis(analysis: Analysis) -> str:
-    """Return the analysis for the writer: strongest first, then disagreements. Seats are called by their number."""
+    """Return the analysis for the writer: strongest first, then disagreements. Seats are called by their number.
+
+    Each point is one line, whatever its text: else a text could go on with points of its own.
+    """
     lines = [
         *_strongest_lines(analysis["strongest"]),
         *(line for clash in analysis["contradictions"] for line in _clash_lines(clash)),
@@ -65,7 +71,7 @@ def render_analysis(analysis: Analysis) -> str:
         *(["Nobody answers:"] if analysis["blind_spots"] else []),
         *(f"- {spot}" for spot in analysis["blind_spots"]),
     ]
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def _strongest_lines(strongest: Strongest | None) -> list[str]:
@@ -82,8 +88,12 @@ def _clash_lines(clash: Contradiction) -> list[str]:
 
 
 def _claim_lines(title: str, claims: Sequence[Claim]) -> list[str]:
-    lines = [f"- {claim['text']}{_cited(claim['sources'])} ({_who(claim['seats'])})" for claim in claims]
+    lines = [f"- {claim['text']}{_cited(claim['sources'])} ({_who(claim['seats'])}{_noted(claim)})" for claim in claims]
     return [f"{title}:", *lines] if lines else []
+
+
+def _noted(claim: Claim) -> str:
+    return f": {claim['note']}" if "note" in claim else ""
 
 
 def _who(seats: Sequence[int]) -> str:

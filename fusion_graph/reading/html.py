@@ -1,22 +1,20 @@
 """The readable text of an HTML page: what a person would see of its main part, with headings, lists and tables."""
 
 import re
+from contextlib import suppress
+from urllib.parse import urljoin
 
 import trafilatura
 from resiliparse.extract.html2text import extract_plain_text
-from resiliparse.parse.html import DocumentNode, ElementNode, HTMLTree
+from resiliparse.parse.html import DocumentNode, HTMLTree
 
-from fusion_graph.reading.document import CUT, Document, bounded
+from fusion_graph.reading.document import CUT, MAX_DATE, MAX_TITLE, Document, bounded, one_line
+from fusion_graph.reading.hidden import every, remove_hidden
 
 _MAX_HTML = 4_000_000  # characters of HTML that are parsed
 _LITTLE = 200  # characters: trafilatura knows articles, and of other pages may take one corner for the whole
 _LITTLE_SHARE = 5
-_UNSEEN = "script style template noscript nav svg canvas iframe object embed video audio button select textarea".split()  # noqa: SIM905 - a word list
-_PERHAPS_UNSEEN = ",".join([*_UNSEEN, "[hidden]", "[aria-hidden=true]", "[style]"])
-_HIDING = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|(?:opacity|font-size)\s*:\s*0(?:\.0*)?(?:px|r?em|pt|%)?\s*(?:;|!|$)"
-    r"|(?:left|top|text-indent)\s*:\s*-\d{3,}|clip\s*:\s*rect\((?:\s*0(?:px)?[\s,]*){4}\)"
-)
+_MAX_CANONICAL = 20  # links; a page has one
 _BULLET = re.compile(r"(?m)^( *)\u2022 ")
 _PUBLISHED = ("article:published_time", "datepublished", "citation_publication_date", "dc.date", "date")
 _LINKED_DATA = re.compile(r'"datePublished"\s*:\s*"([^"]{4,40})"')
@@ -27,8 +25,9 @@ def read_html(html: str) -> Document:
     tree = HTMLTree.parse(html[:_MAX_HTML])
     if not (page := tree.document):
         return Document("")
-    title, published, canonical = " ".join((tree.title or "").split()), _published(page), _canonical(page)
-    _leave_out_what_nobody_sees(page)
+    title, published = one_line(tree.title or "", MAX_TITLE), one_line(_published(page), MAX_DATE)
+    canonical = _canonical(page)
+    remove_hidden(page)
     _mark_headings(tree, page)
     text = _main_text(tree).replace("\xa0", " ")
     return Document(bounded(text + CUT if len(html) > _MAX_HTML else text), title, published, canonical)
@@ -52,21 +51,9 @@ def _plain(tree: HTMLTree, *, main_content: bool) -> str:
     return _BULLET.sub(r"\1- ", text.replace("\t\t", " | ")).strip()
 
 
-def _leave_out_what_nobody_sees(page: DocumentNode) -> None:
-    for node in page.query_selector_all(_PERHAPS_UNSEEN):
-        if node.parent and node.tag not in {"html", "body"} and _is_unseen(node):  # scripts show those two later
-            node.parent.remove_child(node)  # not decompose: that frees the nodes inside, which come next here
-
-
-def _is_unseen(node: ElementNode) -> bool:
-    if node.tag in _UNSEEN or node.hasattr("hidden") or node.getattr("aria-hidden") == "true":
-        return True
-    return _HIDING.search((node.getattr("style") or "").lower()) is not None
-
-
 def _mark_headings(tree: HTMLTree, page: DocumentNode) -> None:
     for level in range(1, 7):
-        for node in page.query_selector_all(f"h{level}"):
+        for node in every(page, f"h{level}"):
             mark, first = tree.create_text_node("#" * level + " "), node.first_child
             if mark is not None and first is not None:
                 node.insert_before(mark, first)
@@ -74,15 +61,23 @@ def _mark_headings(tree: HTMLTree, page: DocumentNode) -> None:
 
 def _published(page: DocumentNode) -> str:
     stated: dict[str, str] = {}
-    for meta in page.query_selector_all("meta[content]"):
+    for meta in every(page, "meta[content]"):
         name = meta.getattr("property") or meta.getattr("name") or meta.getattr("itemprop") or ""
-        stated.setdefault(name.lower(), (meta.getattr("content") or "").strip())
-    for script in page.query_selector_all("script[type='application/ld+json']"):
+        stated.setdefault(name.lower(), meta.getattr("content") or "")
+    for script in every(page, "script[type='application/ld+json']"):
         if found := _LINKED_DATA.search(script.text or ""):
             stated.setdefault("datepublished", found[1])
-    return next((stated[name] for name in _PUBLISHED if stated.get(name)), "")
+    return next((stated[name] for name in _PUBLISHED if stated.get(name, "").strip()), "")
 
 
-def _canonical(page: DocumentNode) -> str:
-    link = page.query_selector("link[rel=canonical i][href]")
-    return (link.getattr("href") or "").strip() if link else ""
+def _canonical(page: DocumentNode) -> tuple[str, ...]:
+    base = page.query_selector("base[href]")
+    start = (base.getattr("href") or "").strip() if base else ""
+    links = every(page, "link[rel~=canonical i][href]")[:_MAX_CANONICAL]
+    return tuple(_joined(start, (link.getattr("href") or "").strip()) for link in links)
+
+
+def _joined(base: str, link: str) -> str:
+    with suppress(ValueError):  # one of them is no URL
+        return urljoin(base, link)
+    return link

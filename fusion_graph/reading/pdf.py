@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pypdfium2
 
-from fusion_graph.reading.document import CUT, MAX_TEXT, Document, UnreadableError, bounded
+from fusion_graph.reading.document import CUT, MAX_TEXT, MAX_TITLE, Document, UnreadableError, bounded, one_line
 
 _MAX_PAGES = 1000
 _DATE = re.compile(r"D:(\d{4})(\d{2})?(\d{2})?")
@@ -26,7 +26,8 @@ def read_pdf(body: bytes) -> Document:
         stated = document.get_metadata_dict(skip_empty=True)
     if not text:
         raise UnreadableError("The PDF holds no text; it may be a scan.")
-    return Document(bounded(text), stated.get("Title", "").strip(), _day(stated.get("CreationDate", "")))
+    title, published = one_line(stated.get("Title", ""), MAX_TITLE), _day(stated.get("CreationDate", ""))
+    return Document(bounded(text), title, published)
 
 
 def _text(document: pypdfium2.PdfDocument) -> str:

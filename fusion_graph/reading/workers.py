@@ -43,7 +43,7 @@ def read(kind: Kind, body: bytes, seconds: float = READ_SECONDS) -> Document:
             break
     if "error" in answer:
         raise UnreadableError(answer["error"])
-    return Document(**answer)
+    return Document(**answer | {"canonical": tuple(answer["canonical"])})
 
 
 class _Worker:

@@ -2,6 +2,6 @@
 
 from fusion_graph.report.forms import JudgeReport, parse_report, strict_schema
 from fusion_graph.report.json_text import parse_json_object
-from fusion_graph.report.placing import analysis_of
+from fusion_graph.report.placing import Author, analysis_of
 
-__all__ = ["JudgeReport", "analysis_of", "parse_json_object", "parse_report", "strict_schema"]
+__all__ = ["Author", "JudgeReport", "analysis_of", "parse_json_object", "parse_report", "strict_schema"]

@@ -13,14 +13,16 @@ _MAX_DEPTH = 50  # brackets; a report has 5, and mending a model that repeats it
 _MENDED = 3  # braces tried as the start of a broken object: prose before it may have some of its own
 
 
-def parse_json_object(text: str, keys: Collection[str] = ()) -> dict[str, Any] | None:
+def parse_json_object(text: str, keys: Collection[str] = (), asked: str = "") -> dict[str, Any] | None:
     """Return the JSON object in a model's text: whole, in a code fence, amid prose, after its thoughts, or broken.
 
     Meant are the objects that have one of `keys`, at the top or one level down; of several, a later one adds to or
-    corrects the earlier. Where none has, it is the first object there is, or None.
+    corrects the earlier. Where none has, it is the first object there is, or None. An object that stands in `asked`, the
+    request, is a quotation: the model shows what it was given, and does not say it itself.
     """
     first: dict[str, Any] | None = None
-    for said in dict.fromkeys([text.rpartition("</think>")[2], text]):
+    own = _without_quotations(text, asked)
+    for said in dict.fromkeys([own.rpartition("</think>")[2], own]):
         for found in (_sound(said), _mended(said)):
             objects = list(found)
             if fitting := [each for each in objects if _has(each, keys)]:
@@ -34,8 +36,24 @@ def _has(found: dict[str, Any], keys: Collection[str]) -> bool:
     return not keys or any(key in keys for key in [*found, *inner])
 
 
+def _without_quotations(text: str, asked: str) -> str:
+    """Return the text without the sound objects that stand in the request, however they are spaced."""
+    source = "".join(asked.split())
+    parts: list[str] = []
+    at = 0
+    for _, start, end in _located(text) if source else ():
+        if "".join(text[start:end].split()) in source:
+            parts, at = [*parts, text[at:start]], end
+    return "".join([*parts, text[at:]])
+
+
 def _sound(text: str) -> Iterator[dict[str, Any]]:
     """Yield the sound objects of a text, outermost ones only."""
+    yield from (found for found, _, _ in _located(text))
+
+
+def _located(text: str) -> Iterator[tuple[dict[str, Any], int, int]]:
+    """Yield the sound objects of a text, each with where it begins and ends."""
     decoder, at = json.JSONDecoder(), 0
     while opening := _OBJECT.search(text, at):
         try:
@@ -45,7 +63,7 @@ def _sound(text: str) -> Iterator[dict[str, Any]]:
         except RecursionError:  # thousands of open brackets: a model that repeats itself
             return
         else:
-            yield from [found] if found else []
+            yield from [(found, opening.start(), at)] if found else []
 
 
 def _mended(text: str) -> Iterator[dict[str, Any]]:

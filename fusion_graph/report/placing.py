@@ -1,7 +1,8 @@
 """The analysis made of a report: seats for labels, ids for claims, and every claim where its seats put it.
 
-An unknown label or source is dropped; a point of "consensus" that fewer than two seats make moves to where it belongs,
-and so does a contradiction without two sides; a claim that is made twice is one claim.
+An unknown label is dropped, and so is a source that none of a claim's seats has found; a point of "consensus" that fewer
+than two seats make moves to where it belongs, and so does a contradiction without two sides; a claim that is made twice
+is one claim. Where two seats of one model agree, the claim says so: that is one voice twice.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,16 +33,29 @@ class _Point:
         return "partial_coverage" if self.wanted == "unique_insights" else self.wanted
 
 
-def analysis_of(report: JudgeReport, labels: Mapping[str, int], sources: int) -> Analysis:
-    """Return the analysis; `labels` are the seats by letter, and `sources` is how many sources the run has."""
-    return _Sorter(labels, sources).analysis(report)
+SAME_MODEL = "same model twice"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who stands behind a letter: the seat, the model that answered, and the run's numbers of the sources it found."""
+
+    seat: int
+    model: str
+    sources: frozenset[int] = frozenset()
+
+
+def analysis_of(report: JudgeReport, authors: Mapping[str, Author]) -> Analysis:
+    """Return the analysis; `authors` are those of the answers, by letter."""
+    return _Sorter(authors).analysis(report)
 
 
 class _Sorter:
     """Collect the claims of one report, then put each in its place."""
 
-    def __init__(self, labels: Mapping[str, int], sources: int) -> None:
-        self._labels, self._sources = labels, sources
+    def __init__(self, authors: Mapping[str, Author]) -> None:
+        self._labels = {letter: author.seat for letter, author in authors.items()}
+        self._authors = {author.seat: author for author in authors.values()}
         self._points: dict[str, _Point] = {}
         self._ids = (f"c{number}" for number in count(1))
 
@@ -68,24 +82,28 @@ class _Sorter:
             return
         point = self._points.setdefault(_same(text), _Point(text, wanted))
         point.seats.update(seats)
-        point.sources.update(self._known(sources))
+        point.sources.update(self._known(sources, seats))
 
     def _claims(self, place: Place) -> Iterator[Claim]:
         for point in self._points.values():
             if point.place == place:
-                yield {
+                claim: Claim = {
                     "id": next(self._ids),
                     "text": point.text,
                     "seats": sorted(point.seats),
                     "sources": sorted(point.sources),
                 }
+                if len(point.seats) > 1 and len({self._authors[seat].model for seat in point.seats}) == 1:
+                    claim["note"] = SAME_MODEL
+                yield claim
 
     def _stances(self, said: ReportContradiction) -> list[Stance]:
         """Return one stance for each seat; where there are no two that differ, none, and note the claims they are."""
         stances: dict[int, Stance] = {}
         for each in said.stances:
             for seat in self._seats(each.answer.split(", ")) if each.stance else []:
-                stances.setdefault(seat, {"seat": seat, "text": each.stance, "sources": self._known(each.sources)})
+                stance: Stance = {"seat": seat, "text": each.stance, "sources": self._known(each.sources, [seat])}
+                stances.setdefault(seat, stance)
         if len({_same(stance["text"]) for stance in stances.values()}) > 1:
             return list(stances.values())
         for each in said.stances:
@@ -100,13 +118,16 @@ class _Sorter:
 
     def _strongest(self, said: ReportStrongest) -> Strongest | None:
         seat = self._labels.get(said.answer)
-        return None if seat is None else {"seat": seat, "why": said.why, "missing_or_wrong": said.missing_or_wrong}
+        if seat is None or (not self._authors[seat].sources and any(a.sources for a in self._authors.values())):
+            return None  # an answer that nothing supports is not strong, whatever it says of itself
+        return {"seat": seat, "why": said.why, "missing_or_wrong": said.missing_or_wrong}
 
     def _seats(self, letters: Sequence[str]) -> list[int]:
         return sorted({self._labels[letter] for letter in letters if letter in self._labels})
 
-    def _known(self, numbers: Sequence[int]) -> list[int]:
-        return sorted({number for number in numbers if 1 <= number <= self._sources})
+    def _known(self, numbers: Sequence[int], seats: Sequence[int]) -> list[int]:
+        found = {number for seat in seats for number in self._authors[seat].sources}
+        return sorted(found & set(numbers))
 
 
 def _same(text: str) -> str:

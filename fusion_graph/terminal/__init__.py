@@ -9,7 +9,7 @@ from fusion_graph.terminal.following import note
 from fusion_graph.terminal.progress import Progress
 from fusion_graph.terminal.run_view import RunView
 from fusion_graph.terminal.streams import is_live, is_page, width_of
-from fusion_graph.terminal.tables import aligned, cost_table, runs_table
+from fusion_graph.terminal.tables import aligned, cost_table, runs_table, tool_lines
 from fusion_graph.terminal.words import clean, clock, money, wrapped
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "note",
     "opening_lines",
     "runs_table",
+    "tool_lines",
     "width_of",
     "wrapped",
 ]

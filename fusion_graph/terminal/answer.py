@@ -1,6 +1,7 @@
 """The result of a run in words: what stands before, in and after the answer. Disagreements come before the sources."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fusion_graph.ledger import own_calls
@@ -15,6 +16,13 @@ _ENDS = {
     "error": "no panel answer",
     "interrupted": "paused: waits for approval",
 }
+# `[1]` is how this project cites and stays, unless it is an image or the text of a link; `_` inside a word marks nothing.
+_CITED = r"(?<!!)\[[1-9]\d{0,2}\](?![(\[:])"
+_MARKUP = re.compile(
+    rf"({_CITED})|[\\`*<\[\]]|^[-+=#>~]|~(?=~)|(?<![^\W_])_|_(?![^\W_])|&(?=#|[A-Za-z]\w*;)|:(?=//)|(?<=(?i:www))\."
+)
+_LIST_NUMBER = re.compile(r"^(\d{1,9})(?=[.)])")
+_AUTOLINK = re.compile(r"(?!(?i:javascript|vbscript|data):)[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]+")
 
 
 def answer_text(result: Mapping[str, Any]) -> str:
@@ -23,22 +31,35 @@ def answer_text(result: Mapping[str, Any]) -> str:
     return clean("\n\n".join(part for part in parts if part))
 
 
+def in_markdown(text: object) -> str:
+    """Return text as one line of Markdown that shows it as it is: no link, no image, no address made into one."""
+    escaped = _MARKUP.sub(lambda found: found[1] or f"\\{found[0]}", in_line(text))
+    return _LIST_NUMBER.sub(r"\1\\", escaped)
+
+
 def _disagreements(result: Mapping[str, Any]) -> list[str]:
     lines: list[str] = []
-    for topic, stances in disagreements(result):
+    for topic, stances in disagreements(result, in_markdown):
         lines += [f"- {topic}", *(f"  - {stance}" for stance in stances)]
     return ["\n".join(["## Disagreements", *lines])] if lines else []
 
 
 def _sources(result: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"{source['number']}. {in_line(source['title'] or source['url'])} <{in_line(source['url'])}>"
-        f" ({READ[source['status']]})"
+        f"{source['number']}. {_title(source)}{_link(in_line(source['url']))} ({READ[source['status']]})"
         for source in listed_sources(result)
     ]
-    notes = [*unlisted(result), *doubts_of(result)]
+    notes = [*unlisted(result), *doubts_of(result, in_markdown)]
     lines += ["", *(f"- {note}" for note in notes)] if notes else []
     return ["\n".join(["## Sources", *lines])] if lines else []
+
+
+def _title(source: Mapping[str, Any]) -> str:
+    return f"{in_markdown(source['title'])} " if source["title"] else ""
+
+
+def _link(url: str) -> str:
+    return f"<{url}>" if _AUTOLINK.fullmatch(url) else in_markdown(url)
 
 
 def listed_sources(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -53,12 +74,12 @@ def unlisted(result: Mapping[str, Any]) -> list[str]:
     return [f"{counted(number, 'more page')} only found, neither read nor cited"] if number else []
 
 
-def disagreements(result: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+def disagreements(result: Mapping[str, Any], written: Callable[[object], str] = in_line) -> list[tuple[str, list[str]]]:
     """Return each subject the panel disagrees on, with who says what."""
     clashes = (result["analysis"] or {}).get("contradictions") or []
     names = _names(result["responses"])
     return [
-        (in_line(clash["topic"]), [in_line(f"{names(s['model'])}: {s['stance']}") for s in clash["stances"]])
+        (written(clash["topic"]), [written(f"{names(s['model'])}: {s['stance']}") for s in clash["stances"]])
         for clash in clashes
     ]
 
@@ -71,16 +92,16 @@ def _names(responses: Sequence[Mapping[str, Any]]) -> Any:
     return lambda model: f"{seats[model][0]} {model}" if len(seats.get(model, [])) == 1 else model
 
 
-def doubts_of(result: Mapping[str, Any]) -> list[str]:
+def doubts_of(result: Mapping[str, Any], written: Callable[[object], str] = in_line) -> list[str]:
     """Return what of the answer's citations does not hold: pages nobody saw, words that are not on the page."""
-    unknown = dict.fromkeys(in_line(c["text"]) for c in result["citations"] if c["status"] == "unverified")
+    unknown = dict.fromkeys(written(c["text"]) for c in result["citations"] if c["status"] == "unverified")
     lines = [f"Not verified: no tool of this run saw {', '.join(unknown)}"] if unknown else []
     missing: dict[str, dict[str, None]] = {}  # words -> where they are not, in order
     for citation in result["citations"]:
         if citation.get("support") == "not_found":
-            place = in_line(citation["text"]) if citation["source"] is None else f"[{citation['source']}]"
+            place = written(citation["text"]) if citation["source"] is None else f"[{citation['source']}]"
             for words in citation.get("missing") or []:
-                missing.setdefault(in_line(words), {})[place] = None
+                missing.setdefault(written(words), {})[place] = None
     return [*lines, *(f"Not found in {', '.join(places)}: {words}" for words, places in missing.items())]
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from fusion_graph.ledger import own_calls
 from fusion_graph.terminal.costs import cost_of
-from fusion_graph.terminal.words import cost_cell, cut, failure, in_line
+from fusion_graph.terminal.words import cost_cell, cut, failure, in_line, wrapped
 
 _GAP = "  "
 _ROLES = ("decide", "panelist", "judge", "writer")
@@ -65,6 +65,19 @@ def cost_table(result: Mapping[str, Any], width: int | None = None) -> list[str]
     rows += [_line(call) for call in paid]
     rows += [_Line("total", f"{len(calls)} calls", "", _sums(calls))]
     return aligned(_fitted(rows, width), right=frozenset({2, 3, 4, 5}))
+
+
+def tool_lines(result: Mapping[str, Any], width: int | None = None) -> list[str]:
+    """Return what each seat used its tools for; what it wanted and was not run is told."""
+    seats = [seat for seat in result["usage"].get("tools", ()) if seat["requested"]]
+    told = ", ".join(f"seat {seat['seat']} {_used(seat)}" for seat in seats)
+    return wrapped(f"tools: {told}", width) if told else []
+
+
+def _used(seat: Mapping[str, Any]) -> str:
+    not_run = seat["requested"] - seat["executed"]
+    uses = [f"{in_line(name)} {count}" for name, count in seat["by_tool"].items()]
+    return " + ".join([*uses, *([f"{not_run} not run"] if not_run else [])])
 
 
 class _Line(NamedTuple):

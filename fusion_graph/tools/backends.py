@@ -16,8 +16,10 @@ from fusion_graph.urls import host_of
 
 SEARCH_VARIABLE = "FUSION_SEARCH"
 CHOICES = (
-    f"'ddgs' ({ddgs_search.INSTALL}), 'exa', 'tavily', 'searxng:URL', 'local:DIR' for a folder of documents, or 'none'"
+    f"'ddgs' ({ddgs_search.INSTALL}), 'exa', 'tavily', 'searxng:URL', 'local:DIR' for a folder of documents, "
+    "'native' for the search of the model's provider, or 'none'"
 )
+NATIVE_SEARCH = "native"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ def choose_backend(environ: Mapping[str, str]) -> Chosen:
         return _first_set_up(environ)
     why = f"{SEARCH_VARIABLE}={chosen}"
     name, _, rest = chosen.partition(":")
-    if chosen == "none":
-        return Chosen(None, "none", why)
+    if chosen in {"none", NATIVE_SEARCH}:
+        return Chosen(None, chosen, why)
     if name not in _MAKERS or (rest and name in _SERVICES) or (not rest and name not in _SERVICES):
         raise _unfit(chosen, "not a search backend", CHOICES)
     if name in _SERVICES and (missing := _missing(name, environ)):

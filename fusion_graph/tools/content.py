@@ -36,10 +36,12 @@ _ENCODINGS = re.compile(
 )
 _AS_BROWSERS_DO = {"ascii": "cp1252", "iso8859-1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030"}
 
-# Unicode a reader does not see and a model does: tags and variation selectors of plane 14, bidirectional and
-# zero-width marks, control characters. Joiners (200C, 200D) and emoji selectors stay: words and emoji need them.
+# Unicode a reader does not see and a model does: tags and variation selectors of plane 14, directional and zero-width
+# marks, those of annotations and of music, control characters. Joiners (200C, 200D) and emoji selectors stay: words
+# and emoji need them.
 _INVISIBLE = re.compile(
-    "[\U000e0000-\U000e0fff\u202a-\u202e\u2066-\u2069\u200b\u200e\u200f\u2060-\u2064\ufeff\u00ad\x00-\x08\x0b-\x1f\x7f-\x9f]"
+    "[\U000e0000-\U000e0fff\u202a-\u202e\u2060-\u206f\u200b\u200e\u200f\u061c\ufeff\u00ad"
+    "\ufff9-\ufffb\U0001d173-\U0001d17a\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
 
 

@@ -18,8 +18,9 @@ from urllib.parse import quote, unquote
 from langchain_core.tools import ToolException
 
 from fusion_graph import reading
+from fusion_graph.reading.document import MAX_DATE, MAX_TITLE, one_line
 from fusion_graph.tools.content import decode, kind_of, read_html, read_pdf, visible
-from fusion_graph.urls import canonical_url, host_of
+from fusion_graph.urls import canonical_url, host_of, parse_url
 
 SCHEME = "local://"
 _MAX_TEXT = 5 * 2**20  # bytes
@@ -120,9 +121,11 @@ def _read(root: Path, path: str) -> Document | None:
         header, read = _content(body, _suffix(path))
     except (OSError, ToolException):
         return None
-    title, published = header.get("title") or read.title, header.get("published") or header.get("date")
-    url = header.get("url", "") if host_of(header.get("url", "")) else SCHEME + quote(path)
-    return Document(path, url, title or Path(path).stem, published or read.published, read.text)
+    title = header.get("title") or read.title or Path(path).stem
+    published = header.get("published") or header.get("date") or read.published
+    claimed = parse_url(header.get("url", "")) if host_of(header.get("url", "")) else None
+    url = claimed.href if claimed else SCHEME + quote(path)  # parsed, an address is one word
+    return Document(path, url, one_line(title, MAX_TITLE), one_line(published, MAX_DATE), read.text)
 
 
 def _content(body: bytes, suffix: str) -> tuple[dict[str, str], reading.Document]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusion_graph.tools.content import PDF
-from fusion_graph.tools.failures import refused
+from fusion_graph.tools.failures import excerpt, refused
 from fusion_graph.tools.network import Endpoint, Resolver, Target, addresses_of, lookup, parse_target
 from fusion_graph.urls import parse_url, shown
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _MAX_ADDRESSES = 3  # of one host that are tried
 _SMALL = 2**20  # bytes that may be packed as tightly as they like
 _GZIP = 31  # zlib's window bits for a gzip stream
+_DAMAGED = "The server's compressed answer is damaged, or not all of it came. Use another source."
+_MAX_HOST = 253  # characters that a name server takes
+_MAX_TYPE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """The body of a page, the URL it came from in the end, and what the server says it is."""
+    """The body of a page, the URL it came from in the end, and what the server says it is; `links` is its `Link:`."""
 
     url: str
     content_type: str
     body: bytes
+    links: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,7 @@ class Downloader:
                 f"{shown(url)} did not answer in time (at most {self.limits.total_seconds:g} s). Try another one."
             ) from error
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
-            raise refused(
-                f"{shown(url)} could not be read: {str(error) or type(error).__name__}. Try another one."
-            ) from error
+            raise refused(f"{shown(url)} could not be read: {_told(error)}. Try another one.") from error
 
     async def _follow(self, url: str, check: Callable[[str], None]) -> Download:
         hop = url
@@ -110,13 +112,14 @@ class Downloader:
         ):
             if sum(len(name) + len(value) for name, value in reply.headers.raw) > self.limits.header_bytes:
                 raise refused(
-                    f"{shown(target.url)} sends over {self.limits.header_bytes:,} bytes of headers. Try another."
+                    f"{excerpt(target.url)} sends over {self.limits.header_bytes:,} bytes of headers. Try another."
                 )
             if reply.has_redirect_location:
                 return _redirected(target, reply.headers["location"])
             if not reply.is_success:
-                raise refused(f"{shown(target.url)} answered with HTTP status {reply.status_code}. Try another one.")
-            return Download(target.url, reply.headers.get("content-type", ""), await _body(reply, self.limits))
+                raise refused(f"{excerpt(target.url)} answered with HTTP status {reply.status_code}. Try another one.")
+            body = await _body(reply, self.limits)
+            return Download(target.url, _type(reply), body, reply.headers.get("link", ""))
 
 
 @functools.cache
@@ -146,20 +149,35 @@ def _sni(target: Target) -> dict[str, str]:
     return {"sni_hostname": target.host} if target.named else {}
 
 
+def _told(error: Exception) -> str:
+    """Return what an error says; of the server's own words, which those of the protocol repeat, only the first."""
+    import httpx  # noqa: PLC0415
+
+    told = str(error) or type(error).__name__
+    return excerpt(told) if isinstance(error, httpx.RemoteProtocolError) else told
+
+
 def _redirected(target: Target, location: str) -> str:
     url = parse_url(location, base=target.url)
-    if url is None:
-        raise refused(f"{shown(target.url)} redirects to {shown(location)!r}, which is no URL. Use another source.")
+    if url is None or len(url.hostname) > _MAX_HOST:
+        told = f"{excerpt(target.url)} redirects to {excerpt(location)!r}, which is no URL"
+        raise refused(f"{told}. Use another source.")
     return url.href
 
 
+def _type(reply: "httpx.Response") -> str:
+    """Return the document's type as the server states it: no longer than types are, for it is shown when refused."""
+    kind, parameters, rest = reply.headers.get("content-type", "")[:_MAX_TYPE].partition(";")
+    return f"{excerpt(kind)}{parameters}{rest}"
+
+
 async def _body(reply: "httpx.Response", limits: Limits) -> bytes:
-    kind = reply.headers.get("content-type", "no stated type")
-    unpack = _unpacker(reply.headers.get("content-encoding", ""))
+    kind = _type(reply).partition(";")[0] or "no stated type"
+    unpacker = _Unpacker(reply.headers.get("content-encoding", ""))
     body, wire, most, most_wire = bytearray(), 0, limits.decoded_bytes, limits.wire_bytes
     async for chunk in reply.aiter_raw():
         wire += len(chunk)
-        body += unpack(chunk, most - len(body) + 1)
+        body += unpacker.unpack(chunk, most - len(body) + 1)
         if body.startswith(PDF):
             most = most_wire = limits.pdf_bytes
         if wire > most_wire or len(body) > most:
@@ -167,21 +185,32 @@ async def _body(reply: "httpx.Response", limits: Limits) -> bytes:
             raise refused(f"The document ({kind}) is too large to read: over {told}. Use another source.")
         if len(body) > max(_SMALL, wire * limits.ratio):
             raise refused(f"The document ({kind}) unpacks to over {limits.ratio} times its size. Use another source.")
+    if wire and not unpacker.is_whole:
+        raise refused(_DAMAGED)
     return bytes(body)
 
 
-def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
-    """Return what turns a chunk of the answer into at most so many bytes of the document."""
-    if encoding.strip().lower() in {"", "identity"}:
-        return lambda chunk, _most: chunk
-    if encoding.strip().lower() not in {"gzip", "x-gzip"}:
-        raise refused(f"The page is sent in the encoding {encoding!r}, which was not asked for. Use another source.")
-    stream = zlib.decompressobj(_GZIP)
+class _Unpacker:
+    """Turns the chunks of an answer into the document. As in browsers, what follows the end of gzip's form is nothing."""
 
-    def unpack(chunk: bytes, most: int) -> bytes:
+    def __init__(self, encoding: str) -> None:
+        said = encoding.strip().lower()
+        is_plain = said in {"", "identity"}
+        if not is_plain and said not in {"gzip", "x-gzip"}:
+            told = f"The page is sent in the encoding {excerpt(encoding)!r}, which was not asked for"
+            raise refused(f"{told}. Use another source.")
+        self._stream = None if is_plain else zlib.decompressobj(_GZIP)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the packed form has come to its end; of others only the protocol knows."""
+        return self._stream is None or self._stream.eof
+
+    def unpack(self, chunk: bytes, most: int) -> bytes:
+        """Return what a chunk holds of the document, at most so many bytes if it is packed."""
+        if self._stream is None:
+            return chunk
         try:
-            return b"" if stream.eof else stream.decompress(chunk, most)
+            return b"" if self._stream.eof else self._stream.decompress(chunk, most)
         except zlib.error as error:
-            raise refused("The server's compressed answer is damaged. Use another source.") from error
-
-    return unpack
+            raise refused(_DAMAGED) from error

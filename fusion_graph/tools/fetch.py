@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +14,15 @@ from fusion_graph.tools.content import read_document
 from fusion_graph.tools.corpus import SCHEME, Corpus
 from fusion_graph.tools.domains import DomainRules
 from fusion_graph.tools.download import Download, Downloader
-from fusion_graph.tools.failures import refused
+from fusion_graph.tools.failures import excerpt, refused
 from fusion_graph.tools.pages import Page, Pages
 from fusion_graph.tools.search import now
 from fusion_graph.urls import canonical_url, parse_url, shown
 
 _SNIPPET = 300  # characters of the page kept with its source
+_LINK = re.compile(r"<([^<>]*)>([^<>]*)")  # target and parameters, RFC 8288
+_RELATIONS = re.compile(r"(?i)\brel\s*=\s*\"?([^\";,]*)")
+_MAX_CANONICAL = 20
 
 
 class FetchArguments(BaseModel):
@@ -58,11 +62,12 @@ class Library:
 
     async def _from_web(self, url: str, rules: DomainRules) -> Page:
         page = await asyncio.to_thread(_page, await self.downloader.get(url, rules.check))
-        canonical = parse_url(page.canonical, base=page.url) if page.canonical else None
-        if canonical is not None:
-            rules.check_not_excluded(canonical.href)
+        for link in page.canonical:
+            canonical = parse_url(link, base=page.url)
+            if canonical is not None:
+                rules.check_not_excluded(canonical.href)
         if not page.text:
-            raise refused(f"{shown(page.url)} has no readable text; it may need a browser. Use another source.")
+            raise refused(f"{excerpt(page.url)} has no readable text; it may need a browser. Use another source.")
         return page
 
 
@@ -86,7 +91,14 @@ def make_fetch_tool(library: Library, rules: DomainRules, page_chars: int | None
 
 def _page(download: Download) -> Page:
     read = read_document(download.body, download.content_type)
-    return Page(download.url, read.title or download.url, read.text, read.published, read.canonical, now())
+    canonical = (*_canonical(download.links), *read.canonical)
+    return Page(download.url, read.title or download.url, read.text, read.published, canonical, now())
+
+
+def _canonical(links: str) -> tuple[str, ...]:
+    """Return the canonical addresses that a `Link:` header gives."""
+    stated = [(url, _RELATIONS.search(parameters)) for url, parameters in _LINK.findall(links)]
+    return tuple(url for url, rel in stated if rel and "canonical" in rel[1].lower().split())[:_MAX_CANONICAL]
 
 
 def _part(page: Page, start: int, most: int) -> str:

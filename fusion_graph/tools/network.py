@@ -100,6 +100,8 @@ def is_public(address: str) -> bool:
         return False
     if isinstance(ip, IPv4Address):
         return _is_public_v4(ip)
+    if ip.scope_id is not None:  # a zone of this machine
+        return False
     carried = _carried(ip)
     return all(map(_is_public_v4, carried)) if carried else _is_public_v6(ip)
 

@@ -10,13 +10,13 @@ MAX_CHARS = 20_000_000  # of text, of all runs of this process together
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as text; `canonical` is the address it gives as its own, if it does, `retrieved_at` an ISO 8601 time."""
+    """A page as text; `canonical` are the addresses it gives as its own, `retrieved_at` is an ISO 8601 time."""
 
     url: str
     title: str
     text: str
     published: str = ""
-    canonical: str = ""
+    canonical: tuple[str, ...] = ()
     retrieved_at: str = ""
 
 

@@ -8,13 +8,14 @@ from langchain_core.tools import BaseTool
 from fusion_graph.errors import SettingsError, did_you_mean
 from fusion_graph.seats import USES, PanelTool, tools_in
 from fusion_graph.tools import community, mcp_servers
-from fusion_graph.tools.backends import CHOICES, SEARCH_VARIABLE, choose_backend
+from fusion_graph.tools.backends import CHOICES, NATIVE_SEARCH, SEARCH_VARIABLE, choose_backend
 from fusion_graph.tools.community import make_community_tool
 from fusion_graph.tools.domains import DomainRules
 from fusion_graph.tools.download import Downloader, Limits
 from fusion_graph.tools.fetch import Library, make_fetch_tool
 from fusion_graph.tools.local_search import LocalSearch
 from fusion_graph.tools.mcp_servers import McpServers
+from fusion_graph.tools.native_search import NATIVE, make_native_search
 from fusion_graph.tools.network import Resolver, lookup, parse_opened
 from fusion_graph.tools.pages import Pages
 from fusion_graph.tools.search import SearchBackend, make_search_tool
@@ -39,8 +40,10 @@ class PanelTools:
         notes: Sequence[str] = (),
         *,
         servers: McpServers | None = None,
+        is_native: bool = False,
     ) -> None:
         self.backend = backend
+        self.is_native = is_native
         self.notes = tuple(notes)
         self._downloader = downloader
         self._servers = servers or McpServers.from_environ({})
@@ -50,7 +53,7 @@ class PanelTools:
     @property
     def offered(self) -> tuple[str, ...]:
         """Return the names of the tools of our own that there are here."""
-        return TOOL_NAMES if self.backend is not None else ("web_fetch",)
+        return TOOL_NAMES if self.backend is not None or self.is_native else ("web_fetch",)
 
     def check(self, names: Named, **rules: Sequence[str]) -> None:
         """Refuse tools, limits and rules that cannot work, as far as that is known without connecting.
@@ -69,8 +72,10 @@ class PanelTools:
             elif tool.name not in TOOL_NAMES:
                 raise _unknown(tool.name)
 
-    def bind(self, names: Named, run: str = "", /, **rules: Sequence[str]) -> list[BaseTool]:
+    def bind(self, names: Named, run: str = "", provider: str = "", /, **rules: Sequence[str]) -> list[BaseTool]:
         """Return the named tools of our own under the rules of one run, in the order given, less what is not offered.
+
+        `provider` is who serves the model, where that has a search of its own; only the native search asks for it.
 
         Raises:
             SettingsError: `check` fails.
@@ -78,15 +83,17 @@ class PanelTools:
         self.check(names, **rules)
         base = DomainRules.parse(**rules)
         wanted = {tool.name: tool for tool in tools_in(names)}
-        return [self._make(tool, base.joined(_rules_of(tool)), run) for tool in wanted.values() if self._is_ours(tool)]
+        ours = [tool for tool in wanted.values() if self._is_ours(tool)]
+        made = (self._make(tool, base.joined(_rules_of(tool)), run, provider) for tool in ours)
+        return [tool for tool in made if tool is not None]
 
-    async def offer(self, names: Named, run: str = "", /, **rules: Sequence[str]) -> list[BaseTool]:
+    async def offer(self, names: Named, run: str = "", provider: str = "", /, **rules: Sequence[str]) -> list[BaseTool]:
         """Return all the named tools, those of MCP servers too, which are asked for them once.
 
         Raises:
             SettingsError: `check` fails, or a server cannot be reached.
         """
-        found = self.bind(names, run, **rules)
+        found = self.bind(names, run, provider, **rules)
         for tool in tools_in(names):
             if tool.name.startswith(mcp_servers.PREFIX):
                 found += [_limited(each, tool) for each in await self._servers.tools(tool.name)]
@@ -100,11 +107,13 @@ class PanelTools:
     def _is_ours(self, tool: PanelTool) -> bool:
         return tool.name in self.offered or tool.name.startswith(community.PREFIX)
 
-    def _make(self, tool: PanelTool, rules: DomainRules, run: str) -> BaseTool:
+    def _make(self, tool: PanelTool, rules: DomainRules, run: str, provider: str) -> BaseTool | None:
         if tool.name.startswith(community.PREFIX):
             return _limited(self._community_tool(tool.name), tool)
         if tool.name == "web_search" and self.backend is not None:
             return _limited(make_search_tool(self.backend, rules, tool), tool)
+        if tool.name == "web_search":
+            return make_native_search(provider, rules, tool) if provider in NATIVE else None
         corpus = self.backend.corpus if isinstance(self.backend, LocalSearch) else None
         chars = min(tool.max_content_tokens * _CHARS_OF_TOKEN, _MAX_PAGE_CHARS) if tool.max_content_tokens else None
         library = Library(self._downloader, corpus, self._pages, run)
@@ -122,8 +131,10 @@ def make_panel_tools(
     chosen = choose_backend(environ)
     downloader = Downloader(limits or Limits(), resolve, parse_opened(environ))
     why = f"web_search is not offered: {chosen.why}. Set {SEARCH_VARIABLE} to {CHOICES}."
-    notes = [] if chosen.backend else [why]
-    return PanelTools(chosen.backend, downloader, notes, servers=McpServers.from_environ(environ))
+    is_native = chosen.name == NATIVE_SEARCH
+    notes = [] if chosen.backend or is_native else [why]
+    servers = McpServers.from_environ(environ)
+    return PanelTools(chosen.backend, downloader, notes, servers=servers, is_native=is_native)
 
 
 def _limited(made: BaseTool, tool: PanelTool) -> BaseTool:

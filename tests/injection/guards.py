@@ -16,11 +16,12 @@ from markdown_it import MarkdownIt
 from fusion_graph import reading
 from fusion_graph.evidence import citations
 from fusion_graph.nodes import judge, seat_tools, write
-from fusion_graph.prompts import conversation, fences, wording
+from fusion_graph.prompts import blind, conversation, fences, wording
 from fusion_graph.prompts import judge as judge_prompt
+from fusion_graph.prompts import writer as writer_prompt
 from fusion_graph.reading import html
-from fusion_graph.report import placing
-from fusion_graph.terminal import page
+from fusion_graph.report import json_text, placing
+from fusion_graph.terminal import answer, page
 from fusion_graph.tools import content
 
 TakeDown: TypeAlias = Callable[[pytest.MonkeyPatch], None]
@@ -91,12 +92,23 @@ GUARDS: dict[str, TakeDown] = {
     "the nonce cannot be known": code(fences.fenced, (_NONCE, 'nonce = "0123456789"'), (_LOOP, "while False:")),
     "tokens are broken in fences": code(fences.defused, ("_SPECIAL.sub", "re.compile('(?!)').sub")),
     "results of tools are fenced": code(
-        seat_tools._told, ('prompts.fenced({f"result of {answer.name}": text})', "text")
+        seat_tools._told,
+        ('prompts.fenced({f"result of {answer.name}": text, **cited})', '"\\n\\n".join([text, *cited.values()])'),
     ),
     "invisible characters are taken out of fences": value(fences, "_INVISIBLE", _NOTHING),
     "results of earlier turns are fenced": code(
-        conversation._told, ("fenced({'result': result or wording.NO_RESULT})", "result")
+        conversation._told, ("fenced({'call': called, 'result': result or wording.NO_RESULT})", "result")
     ),
+    "calls of earlier turns are fenced": code(conversation._told, ("{wording.CALLED}", "{called}")),
+    "the conversation before is fenced": code(judge_prompt._told, ('fenced({"conversation": text})', "text")),
+    "what stands outside of fences is defused": code(fences.harmless, ("defused(text)", "text")),
+    "evidence is fenced apart": code(
+        judge_prompt.render_judge,
+        ("without_self(text)", "without_self(text) + '\\n\\n' + evidence[label]"),
+        ("if evidence.get(label)", "if False"),
+    ),
+    "a point is one line": code(writer_prompt.render_analysis, ("map(one_line, lines)", "lines")),
+    "the best answer is defused": code(write._stand_in, ("prompts.defused", "str")),
     # Reminders
     "the judge is reminded": without("JUDGE", _REMINDER),
     "the writer is reminded": without("WRITER", _REMINDER),
@@ -110,9 +122,11 @@ GUARDS: dict[str, TakeDown] = {
         judge_prompt.render_evidence_list, ('error["message"] not in note', "True")
     ),
     "unknown letters are dropped": code(
-        placing._Sorter._seats, ("self._labels[letter]", "self._labels.get(letter, 9)"), (_KEPT, "")
+        placing._Sorter._seats, ("self._labels[letter]", "self._labels.get(letter, 1)"), (_KEPT, "")
     ),
+    "authors do not name themselves": value(blind, "_ITSELF", _NOTHING),
     # What code makes of a report
+    "quotations are no report": code(json_text._without_quotations, (" in source:", " in '':")),
     "an agreement needs two seats": code(
         cast("property", placing._Point.place).fget, ('"unique_insights" if self.wanted == "consensus" else', "")
     ),
@@ -120,7 +134,7 @@ GUARDS: dict[str, TakeDown] = {
         placing._Sorter._stances, ("stances.setdefault(seat,", "stances.setdefault(len(stances),")
     ),
     "a contradiction has two stances": code(placing._Sorter._stances, (") > 1:", ") > 0:")),
-    "unknown sources are dropped": code(placing._Sorter._known, ("if 1 <= number <= self._sources", "")),
+    "unknown sources are dropped": code(placing._Sorter._known, ("found & set(numbers)", "set(numbers)")),
     # Room and tools
     "each answer has its share": code(
         fences.shared_out,
@@ -132,13 +146,14 @@ GUARDS: dict[str, TakeDown] = {
     "only the caller's tools are called": code(write._message, ('if call["name"] in offered', "")),
     # What is cited and shown
     "a seat cites its own sources": code(citations.renumbered, ('own.get(number) or "?"', "own.get(number) or number")),
-    "links nobody saw are found": code(citations.check_citations, ("*_linked(text, sources)", "")),
+    "links nobody saw are found": code(citations.check_citations, ("*_linked(text, targets, sources)", "")),
     "links nobody saw are marked": code(
         citations._citation, ('"unverified" if source is None', '"seen" if source is None')
     ),
+    "titles are no Markdown": value(answer, "_MARKUP", _NOTHING),
     "images are never drawn": value(page, "_PARSER", MarkdownIt("commonmark")),
     "hidden HTML is not read": both(
-        value(html, "_leave_out_what_nobody_sees", lambda _page: None),
+        value(html, "remove_hidden", lambda _page: None),
         value(reading, "read", lambda _kind, body: html.read_html(body.decode())),
     ),
     "pages are read without invisible characters": value(content, "_INVISIBLE", _NOTHING),

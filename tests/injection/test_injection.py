@@ -92,7 +92,6 @@ async def agreeing(settings: dict[str, Any], folder: Path, patch: pytest.MonkeyP
     return played, claim
 
 
-@pytest.mark.xfail(reason="agreement of one model with itself is not labelled yet", strict=True)
 @pytest.mark.parametrize("settings", [TWINS, STAND_IN], ids=["one model sits twice", "a fallback is the other model"])
 async def test_two_seats_of_one_model_that_agree_are_labelled(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

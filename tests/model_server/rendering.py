@@ -68,7 +68,7 @@ def as_body(done: Completion) -> Json:
     reply = done.reply
     silent = reply.refusal is not None or (done.calls and not reply.text)
     message: Json = {"role": "assistant", "content": None if silent else reply.text, "refusal": reply.refusal}
-    message |= {"annotations": []}
+    message |= {"annotations": list(reply.annotations)}
     if reply.reasoning:
         message["reasoning_content"] = reply.reasoning
     if done.calls:
@@ -97,6 +97,7 @@ def _deltas(done: Completion) -> Iterator[Json]:
     yield {"role": "assistant", "content": None if done.calls and not reply.text else "", "refusal": None}
     yield from ({"reasoning_content": piece} for piece in pieces(reply.reasoning, size))
     yield from ({"content": piece} for piece in pieces(reply.text, size))
+    yield from ({"annotations": [annotation]} for annotation in reply.annotations)
     yield from ({"refusal": piece} for piece in pieces(reply.refusal or "", size))
     for index, call in enumerate(done.calls):
         arguments = call["function"]["arguments"]

@@ -113,6 +113,7 @@ class Reply:
     tool_calls: Sequence[tuple[str, Mapping[str, Any]]] = ()
     finish_reason: str | None = None
     refusal: str | None = None
+    annotations: Sequence[Mapping[str, Any]] = ()
     reasoning: str = ""
     usage: Mapping[str, Any] = field(default_factory=dict)
     omit_usage: bool = False

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
 
+from fusion_graph import prompts
 from fusion_graph.calls import Asker
 from fusion_graph.models.scripted import ScriptedError, ScriptedModels, ScriptedReply, ScriptedRequest
 from fusion_graph.nodes import judge as judge_module
@@ -123,9 +124,9 @@ async def test_answers_and_evidence_carry_the_run_s_source_numbers() -> None:
 
     await judged.of([seat_result(1, "So [1].", sources=["https://pages.example/second"])], sources=sources)
 
-    body = letters_of(judged.request)["A"]
-    assert body.startswith("So [2].")
-    assert "[2] only listed: About second" in body
+    bodies = prompts.unfenced(judged.request.text)
+    assert bodies["answer A"] == "So [2]."
+    assert "[2] only listed: About second" in bodies["evidence A"]
 
 
 async def test_the_judge_gets_the_conversation_at_zero_temperature_without_tools() -> None:

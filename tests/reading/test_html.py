@@ -28,7 +28,7 @@ def test_a_page_keeps_what_a_reader_sees_in_its_shape() -> None:
 
     assert page.title == "The Tide Tables"
     assert page.published == "2024-05-06"
-    assert page.canonical == "https://example.org/tides"
+    assert page.canonical == ("https://example.org/tides",)
     assert page.text == (
         "# High water\n\nThe moon pulls, says the almanac.\nTwice a day.\n\nSecond paragraph\n\na block ends it\n"
         "  - spring tide\n  - neap tide\nPort | Metres\nBrest | 7.2\nif x:\n    y   = 1\n\n## End"

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusion_graph.terminal import answer_text, clean, closing_lines, cost_table, opening_lines, runs_table
+from fusion_graph.terminal import answer_text, clean, closing_lines, cost_table, opening_lines, runs_table, tool_lines
 from fusion_graph.terminal.page import print_page
 from tests.samples import entry
 from tests.terminal.samples import RUN, console, drawn, result
@@ -83,6 +83,35 @@ def test_what_does_not_hold_is_under_the_sources(form: Any) -> None:
     assert "[3]" not in text
 
 
+def test_the_words_of_models_and_pages_are_no_markdown_beside_the_answer() -> None:
+    image = "![](https://evil.example/p.png)"
+    told = result(citations=[citation("<//evil.example>", status="unverified", source=None)])
+    told["sources"][0] |= {"title": f"{image} & <b>AT&amp;T</b> snake_case *x* _y_ `z` [1] [1](b)"}
+    told["sources"].append(
+        {**told["sources"][0], "number": 3, "title": "1. www.evil.example", "url": f"https://a {image}"}
+    )
+    told["sources"].append({**told["sources"][0], "number": 4, "title": "", "url": "javascript:alert(1)"})
+    told["analysis"]["contradictions"][0]["topic"] = f"# {image}"
+    told["responses"][0]["model"] = told["analysis"]["contradictions"][0]["stances"][0]["model"] = image
+
+    lines = answer_text(told).split("\n")
+
+    assert lines[3:5] == [
+        r"- \# !\[\](https\://evil.example/p.png)",
+        r"  - 1 !\[\](https\://evil.example/p.png): 503 m",
+    ]
+    assert lines[8] == (
+        r"1. !\[\](https\://evil.example/p.png) & \<b>AT\&amp;T\</b> snake_case \*x\* \_y\_ \`z\` [1] \[1\](b) "
+        "<https://pages.example/a> (read)"
+    )
+    assert lines[9:11] == [
+        r"3. 1\. www\.evil.example https\://a !\[\](https\://evil.example/p.png) (read)",
+        "4. javascript:alert(1) (read)",
+    ]
+    assert lines[-1] == r"- Not verified: no tool of this run saw \<//evil.example>"
+    assert image in page(told, 200)
+
+
 def test_stderr_says_before_the_answer_how_it_came_short_and_what_to_do() -> None:
     degraded = result(
         status="degraded",
@@ -124,6 +153,19 @@ def test_a_fork_says_what_it_paid_and_what_its_answer_cost() -> None:
 
     assert "$0.0700 (in all $0.47)" in closing_lines(told)[0]
     assert " ".join(cost_table(told)[1].split()) == "earlier of the run this one goes back to 100 20 $0.40"
+
+
+def test_what_seats_used_their_tools_for_is_told_with_what_was_not_run() -> None:
+    used = [
+        {"seat": 1, "model": "a", "requested": 3, "executed": 3, "by_tool": {"web_search": 1, "web_fetch": 2}},
+        {"seat": 2, "model": "b", "requested": 5, "executed": 4, "by_tool": {"web_search": 4}},
+        {"seat": 3, "model": "c", "requested": 0, "executed": 0, "by_tool": {}},
+    ]
+
+    lines = tool_lines({"usage": {"tools": used}}, 50)
+
+    assert lines == ["tools: seat 1 web_search 1 + web_fetch 2, seat 2", "  web_search 4 + 1 not run"]
+    assert tool_lines({"usage": {}}) == []
 
 
 def test_the_cost_table_has_a_line_per_call_in_the_order_of_a_run_and_unknown_is_not_nothing() -> None:
@@ -193,6 +235,7 @@ def test_a_control_that_hides_in_an_entity_is_stripped_too() -> None:
     assert not any(mark in shown for mark in "\x1b\x9b\u202e")
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.text(alphabet="# *_`[]()<>&;!|\\-\n\tax1\x1b\x9b\x07\u202e\ud800:/.~>{}$", max_size=60))
 def test_any_answer_can_be_drawn_and_none_steers_the_terminal(text: str) -> None:
     shown = page(result(answer=text))
