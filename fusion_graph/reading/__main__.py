@@ -44,12 +44,12 @@ def _read(kind: bytes, body: bytes) -> Document:
 
 def _limit_time() -> None:
     """End this process if it works for longer than it is waited for: whoever asked may be gone."""
-    with suppress(ImportError):  # not on Windows
+    with suppress(ImportError, ValueError, OSError):  # not on Windows; or a lower limit is set already
         import resource  # noqa: PLC0415
 
         used = resource.getrusage(resource.RUSAGE_SELF)
         most = int(used.ru_utime + used.ru_stime + READ_SECONDS) + 2
-        resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_CPU, (most, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 def _limit_memory() -> None:

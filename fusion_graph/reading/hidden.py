@@ -10,6 +10,7 @@ from resiliparse.parse.html import DocumentNode, ElementNode
 
 _UNSEEN = "script style template noscript nav svg canvas iframe object embed video audio button select textarea".split()  # noqa: SIM905 - a word list
 _PERHAPS_UNSEEN = ",".join([*_UNSEEN, "dialog", "[hidden]", "[aria-hidden=true]", "[style]"])
+_SHOWN_LATER = frozenset({"html", "body"})  # by scripts
 _MAX_CSS = 200_000  # characters of a page's style sheets that are looked at
 _COMPOUND = 10**6  # rules that a page has not got: what a longer selector says wins over a simple one
 
@@ -48,9 +49,7 @@ def remove_hidden(page: DocumentNode) -> None:
     places = _read_sheet("\n".join(_sheets(page)))
     perhaps = f"{_PERHAPS_UNSEEN},[class],[id]" if places else _PERHAPS_UNSEEN
     for node in every(page, perhaps):
-        if (
-            node.parent and node.tag not in {"html", "body"} and _is_unseen(node, places)
-        ):  # scripts show those two later
+        if node.parent and node.tag not in _SHOWN_LATER and _is_unseen(node, places):
             node.parent.remove_child(node)  # not decompose: that frees the nodes inside, which come next here
 
 

@@ -129,5 +129,5 @@ def _source(page: Page, part: str) -> Source:
         text="",
         seats=[],
         retrieved_at=page.retrieved_at,
-        sha256=hashlib.sha256(page.text.encode()).hexdigest(),
+        sha256=hashlib.sha256(page.text.encode(errors="replace")).hexdigest(),
     )

@@ -160,6 +160,7 @@ CONTENT = {
     },
     "invisible Unicode: shown": {'_INVISIBLE.sub("", ': "str("},
     "invisible Unicode: tags are shown": {"\\U000e0000-\\U000e0fff": ""},
+    "invisible Unicode: annotations are shown": {"\\ufff9-\\ufffb\\U0001d173-\\U0001d17a": ""},
 }
 
 HTML = {
