@@ -53,7 +53,12 @@ WriterModel = Annotated[
     str | None, typer.Option(help="Model that writes; default: the judge.", autocompletion=completing.models)
 ]
 Mode = Annotated[str | None, typer.Option(help="always, auto or never ask the panel.")]
-PanelTools = Annotated[list[str] | None, typer.Option(help="Tools of the panel, comma-separated; none for none.")]
+PanelTools = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Tools of the panel, comma-separated: web_search, web_fetch, mcp:SERVER, community:CLASS; none for none."
+    ),
+]
 ForkedJudge = Annotated[
     str, typer.Option(help="Compare again with this model, and write again.", autocompletion=completing.models)
 ]

@@ -1,8 +1,9 @@
 import asyncio
+import builtins
 import json
 import socket
 import sys
-import time
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -341,12 +342,10 @@ async def test_a_connection_that_breaks_off_is_told(service: Service) -> None:
 async def test_a_slow_service_is_not_waited_for(service: Service) -> None:
     await search(service)  # imports the client
     service.answer = Answer(json.dumps(service.reply([])), slow=30)
-    begun = time.perf_counter()
 
     said = await failure(service.backend(timeout_seconds=0.3))
 
     assert said == f"{service.name} took over 0.3 s. Try again with fewer words."
-    assert time.perf_counter() - begun < 5
 
 
 async def test_a_service_that_is_not_there_is_told(service: Service) -> None:
@@ -440,12 +439,13 @@ def test_whether_a_package_is_installed_can_be_asked() -> None:
 async def test_a_client_that_is_slow_to_import_does_not_hold_up_the_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "slow_search_client.py").write_text("import time\ntime.sleep(0.3)\n")
+    gate = threading.Event()
+    monkeypatch.setattr(builtins, "search_gate", gate, raising=False)
+    (tmp_path / "slow_search_client.py").write_text("goes_on = search_gate.wait(20)\n")
     monkeypatch.syspath_prepend(tmp_path)
     task = asyncio.create_task(imported("slow_search_client", "pip install it"))
-    begun = time.perf_counter()
 
     await asyncio.sleep(0.01)
+    gate.set()  # which nobody could do while the import held up the event loop
 
-    assert time.perf_counter() - begun < 0.25
-    assert (await task).__name__ == "slow_search_client"
+    assert (await task).goes_on
