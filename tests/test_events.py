@@ -72,6 +72,13 @@ async def test_tool_calls_are_told_with_what_they_are_about_and_what_they_found(
     assert [source["url"] for source in finished["sources"]] == ["https://pages.example/north-0"]
 
 
+async def test_what_an_excluded_domain_holds_is_not_told_either() -> None:
+    events = await told(live_run(scripted(north=researcher()), excluded_domains=["pages.example"]))
+
+    (finished,) = of(events, "tool_finished")
+    assert finished["sources"] == []
+
+
 async def test_deltas_are_made_only_while_somebody_listens() -> None:
     models = scripted()
     live = live_run(models)

@@ -8,12 +8,12 @@ from fusion_graph.checks.item import Item, Level, fault, in_thread, made
 from fusion_graph.errors import SettingsError
 from fusion_graph.seats import tools_in
 from fusion_graph.settings import FusionSettings, is_demo
-from fusion_graph.tools.backends import CHOICES, NATIVE_SEARCH, SEARCH_VARIABLE, choose_backend
-from fusion_graph.tools.download import Downloader
-from fusion_graph.tools.local_search import LocalSearch
-from fusion_graph.tools.mcp_servers import McpServers
-from fusion_graph.tools.network import parse_opened
+from fusion_graph.tools.mcp.servers import McpServers
 from fusion_graph.tools.panel import PanelTools
+from fusion_graph.tools.search.backends import CHOICES, NATIVE_SEARCH, SEARCH_VARIABLE, choose_backend
+from fusion_graph.tools.search.local import LocalSearch
+from fusion_graph.tools.web.download import Downloader
+from fusion_graph.tools.web.network import parse_opened
 
 KNOWN_HOST = "example.com"  # reserved by IANA, always there
 

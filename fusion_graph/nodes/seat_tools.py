@@ -13,10 +13,10 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.runtime import Runtime
 
 from fusion_graph import prompts
-from fusion_graph.calls import Emit, time_limit
+from fusion_graph.calls import time_limit
 from fusion_graph.errors import redact
 from fusion_graph.evidence import sources_in
-from fusion_graph.nodes.quorum import Panel, panel_of
+from fusion_graph.nodes.quorum import panel_of
 from fusion_graph.schemas import Source
 from fusion_graph.seats import USES
 from fusion_graph.settings import FusionSettings
@@ -43,7 +43,7 @@ async def run_tools(
     over = _over_limit(state, calls, tools)
     sound = [call for call in calls if UNREADABLE not in call["args"] and call["id"] not in over][:MAX_CALLS_PER_STEP]
     seconds = min(TOOL_SECONDS, max(seconds_left(state), 1.0))
-    watch = _Watch(state["seat"], seconds, runtime.stream_writer, panel_of(state["plan"], runtime.control))
+    watch = _Watch(state, seconds, runtime)
     node = ToolNode(tools, handle_tool_errors=explain, awrap_tool_call=watch)
     ran = await node.ainvoke({"messages": [AIMessage("", tool_calls=sound)]}, config) if sound else {"messages": []}
     results = {result.tool_call_id: result for result in ran["messages"]}
@@ -52,7 +52,7 @@ async def run_tools(
     added: list[Source] = []
     messages = []
     for answer in answers:
-        new = allowed(_sources(answer, state["seat"]), state["plan"])
+        new = _sources(answer, state["seat"], state["plan"])
         found, added = merge_sources(found, new), [*added, *new]
         answer.additional_kwargs[READ] = [source["key"] for source in new if source["read"]]
         messages.append(_told(answer, new, found))
@@ -73,8 +73,9 @@ def explain(error: Exception) -> str:
 class _Watch:
     """Tell each tool call as it starts and ends, and bound its time and its text."""
 
-    def __init__(self, seat: int, seconds: float, emit: Emit, panel: Panel) -> None:
-        self._seat, self._seconds, self._emit, self._panel = seat, seconds, emit, panel
+    def __init__(self, state: PanelistState, seconds: float, runtime: Runtime[FusionSettings]) -> None:
+        self._seat, self._plan, self._seconds = state["seat"], state["plan"], seconds
+        self._emit, self._panel = runtime.stream_writer, panel_of(state["plan"], runtime.control)
 
     async def __call__(self, request: ToolCallRequest, execute: Callable[[ToolCallRequest], Any]) -> Any:
         call = request.tool_call
@@ -88,7 +89,7 @@ class _Watch:
             message = ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
         if isinstance(message, ToolMessage) and request.tool is not None:
             message.additional_kwargs["executed"] = True
-        sources = _sources(message, self._seat)
+        sources = _sources(message, self._seat, self._plan)
         error = {"reason": str(message.text)[:200]} if getattr(message, "status", "") == "error" else {}
         self._emit({"type": "tool_finished", **told, "sources": sources, **error})
         return message
@@ -114,10 +115,11 @@ def _over_limit(state: PanelistState, calls: Sequence[ToolCall], tools: Sequence
     return over
 
 
-def _sources(message: Any, seat: int) -> list[Source]:
+def _sources(message: Any, seat: int, plan: Plan) -> list[Source]:
     """Return the pages that a tool saw; an error is no sight of a page, and repeats what the model wrote."""
-    is_error = getattr(message, "status", "") == "error"
-    return [] if is_error else sources_in(getattr(message, "artifact", None), seat, str(getattr(message, "text", "")))
+    if getattr(message, "status", "") == "error":
+        return []
+    return allowed(sources_in(getattr(message, "artifact", None), seat, str(getattr(message, "text", ""))), plan)
 
 
 def allowed(sources: Sequence[Source], plan: Plan) -> list[Source]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from fusion_graph.characters import visible
 from fusion_graph.prompts.wording import CUT
 
 # What chat templates and reasoning formats are made of: <|im_start|>, <turn|>, DeepSeek's wide bars, [INST], [|user|],
@@ -18,14 +19,6 @@ _SPECIAL = re.compile(
     r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|THINK|gMASK)\]|\|\w+\|\]|e~\[)"
     r"|\](?=~!?b[\[\]])"
 )
-# Characters that a machine reads and a person does not see: tags and variation selectors of plane 14, directional and
-# zero-width marks, those of annotations and of music, control characters, halves of surrogate pairs. Joiners and emoji
-# selectors stay: words need them.
-_INVISIBLE = re.compile(
-    "[\U000e0000-\U000e0fff\u202a-\u202e\u2060-\u206f\u200b\u200e\u200f\u061c\ufeff\u00ad"
-    "\ufff9-\ufffb\U0001d173-\U0001d17a\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]"
-)
-
 _FENCE = re.compile(
     r"^<<<(?P<title>[^\n]+) (?P<nonce>[0-9a-f]{10})\n(?P<body>.*?)\n(?P=nonce) (?P=title)>>>$", re.DOTALL | re.MULTILINE
 )
@@ -35,7 +28,7 @@ _NO_URL = frozenset(' <>{}"`')  # that people see, but URLs do not hold
 
 def defused(text: str) -> str:
     """Return the text without invisible characters and with the special tokens of chat templates broken."""
-    return _SPECIAL.sub(lambda match: match[0] + " ", _INVISIBLE.sub("", text))
+    return _SPECIAL.sub(lambda match: match[0] + " ", visible(text))
 
 
 def fenced(bodies: Mapping[str, str]) -> str:

@@ -1,9 +1,9 @@
 """What a panelist can do besides think: search and read."""
 
-from fusion_graph.tools.backends import choose_backend
-from fusion_graph.tools.download import Limits
 from fusion_graph.tools.panel import TOOL_NAMES, PanelTools, make_panel_tools
-from fusion_graph.tools.search import Hit, SearchBackend, SearchRequest
+from fusion_graph.tools.search.backends import choose_backend
+from fusion_graph.tools.search.tool import Hit, SearchBackend, SearchRequest
+from fusion_graph.tools.web.download import Limits
 
 __all__ = [
     "TOOL_NAMES",

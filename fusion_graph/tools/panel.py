@@ -7,18 +7,19 @@ from langchain_core.tools import BaseTool
 
 from fusion_graph.errors import SettingsError, did_you_mean
 from fusion_graph.seats import USES, PanelTool, tools_in
-from fusion_graph.tools import community, mcp_servers
-from fusion_graph.tools.backends import CHOICES, NATIVE_SEARCH, SEARCH_VARIABLE, choose_backend
+from fusion_graph.tools import community
 from fusion_graph.tools.community import make_community_tool
 from fusion_graph.tools.domains import DomainRules
-from fusion_graph.tools.download import Downloader, Limits
-from fusion_graph.tools.fetch import Library, make_fetch_tool
-from fusion_graph.tools.local_search import LocalSearch
-from fusion_graph.tools.mcp_servers import McpServers
-from fusion_graph.tools.native_search import NATIVE, make_native_search
-from fusion_graph.tools.network import Resolver, lookup, parse_opened
-from fusion_graph.tools.pages import Pages
-from fusion_graph.tools.search import SearchBackend, make_search_tool
+from fusion_graph.tools.mcp import servers as mcp_servers
+from fusion_graph.tools.mcp.servers import McpServers
+from fusion_graph.tools.search.backends import CHOICES, NATIVE_SEARCH, SEARCH_VARIABLE, choose_backend
+from fusion_graph.tools.search.local import LocalSearch
+from fusion_graph.tools.search.native import NATIVE, make_native_search
+from fusion_graph.tools.search.tool import SearchBackend, make_search_tool
+from fusion_graph.tools.web.download import Downloader, Limits
+from fusion_graph.tools.web.fetch import Library, make_fetch_tool
+from fusion_graph.tools.web.network import Resolver, lookup, parse_opened
+from fusion_graph.tools.web.pages import Pages
 
 TOOL_NAMES = ("web_search", "web_fetch")
 _CHARS_OF_TOKEN = 4

@@ -12,7 +12,7 @@ from fusion_graph.demo import CORPUS, CORPUS_VARIABLE, check_demo_model, load
 from fusion_graph.deployment import Parts
 from fusion_graph.errors import MissingKeyError, ModelLoadError, SettingsError
 from fusion_graph.results import run_result
-from fusion_graph.tools.corpus import Corpus
+from fusion_graph.tools.search.corpus import Corpus
 from fusion_graph.urls import host_of
 
 QUESTION = "Does a panel of models beat one model asked twice?"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fusion_graph.tools import Hit, PanelTools, SearchRequest, make_panel_tools
-from fusion_graph.tools.download import Downloader
+from fusion_graph.tools.web.download import Downloader
 from fusion_graph.urls import parse_rule
 from tests.guards.wire import Names, say, watched
 

@@ -9,22 +9,6 @@ from langchain_core.tools import BaseTool
 
 from fusion_graph.tools import Limits
 from tests.guards.documents import WORDS, article, bomb, laughs, numbers, pdf, zipped
-from tests.guards.site import (
-    HTML,
-    TEXT,
-    Page,
-    answer,
-    chunk,
-    chunked,
-    endless,
-    headed,
-    late,
-    packed,
-    proof_of,
-    raw,
-    redirect,
-    silent,
-)
 from tests.guards.visits import (
     HERE,
     MUTE,
@@ -44,6 +28,22 @@ from tests.guards.visits import (
     shown,
 )
 from tests.guards.wire import NEVER
+from tests.site import (
+    HTML,
+    TEXT,
+    Page,
+    answer,
+    chunk,
+    chunked,
+    endless,
+    headed,
+    late,
+    packed,
+    proof_of,
+    raw,
+    redirect,
+    silent,
+)
 
 __all__ = ["CASES", "ServerCase", "Visit", "holds"]
 

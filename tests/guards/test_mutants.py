@@ -10,13 +10,15 @@ from types import ModuleType
 
 import pytest
 
-from fusion_graph import reading
+from fusion_graph import characters, reading
 from fusion_graph import urls as addresses
 from fusion_graph.reading import document as reading_document
 from fusion_graph.reading import hidden as reading_hidden
 from fusion_graph.reading import html as reading_html
 from fusion_graph.reading import pdf as reading_pdf
-from fusion_graph.tools import content, domains, download, fetch, network, search
+from fusion_graph.tools import domains
+from fusion_graph.tools.search import tool as search
+from fusion_graph.tools.web import content, download, fetch, network
 from tests.guards import rules, servers, urls, wire
 from tests.guards.mutation import mutated
 from tests.guards.wire import failure
@@ -97,6 +99,9 @@ LENGTH = {
 }
 
 RESOLVER = {
+    "refusals: a host at full length": {
+        "The host {excerpt(target.host)} is not known": "The host {target.host} is not known"
+    },
     "resolve once: asked again after the check": {"    return found\n": "    return await resolve(target.host, 80)\n"},
 }
 
@@ -145,8 +150,13 @@ DOWNLOAD = {
     },
     "refusals: an encoding at full length": {"{excerpt(encoding)!r}": "{encoding!r}"},
     "refusals: the protocol's words": {"return excerpt(told) if": "return told if"},
-    "refusals: a host at full length": {" or len(url.hostname) > _MAX_HOST": ""},
     "canonical links: not those of the header": {'reply.headers.get("link", "")': '""'},
+}
+
+CHARACTERS = {
+    "invisible Unicode: shown": {'_INVISIBLE.sub("", ': "str("},
+    "invisible Unicode: tags are shown": {"\\U000e0000-\\U000e0fff": ""},
+    "invisible Unicode: annotations are shown": {"\\ufff9-\\ufffb\\U0001d173-\\U0001d17a": ""},
 }
 
 CONTENT = {
@@ -158,9 +168,6 @@ CONTENT = {
         "else Document(visible(text).strip())": "else Document(_expanded(text) if kind == 'xml' else visible(text).strip())",
         "_HEAD =": f"{_EXPANDED}_HEAD =",
     },
-    "invisible Unicode: shown": {'_INVISIBLE.sub("", ': "str("},
-    "invisible Unicode: tags are shown": {"\\U000e0000-\\U000e0fff": ""},
-    "invisible Unicode: annotations are shown": {"\\ufff9-\\ufffb\\U0001d173-\\U0001d17a": ""},
 }
 
 HTML = {
@@ -289,6 +296,7 @@ MUTANTS = [
     *taken_out_of(addresses, urls, LENGTH),
     *taken_out_of(download, urls, PIN),
     *taken_out_of(download, servers, DOWNLOAD),
+    *taken_out_of(characters, servers, CHARACTERS),
     *taken_out_of(content, servers, CONTENT),
     *taken_out_of(reading_html, servers, HTML),
     *taken_out_of(reading_document, servers, DOCUMENT),

@@ -11,10 +11,11 @@ from unittest.mock import patch
 
 from langchain_core.tools import BaseTool
 
-from fusion_graph.tools import Limits, PanelTools, download, make_panel_tools
+from fusion_graph.tools import Limits, PanelTools, make_panel_tools
+from fusion_graph.tools.web import download
 from tests.guards.documents import WORDS
-from tests.guards.site import Page, Site, authority
 from tests.guards.wire import Names, Wire, say, watched
+from tests.site import Page, Site, authority
 
 HERE, THERE = "http://pinned.test:{port}", "http://other.test:{port}"
 SECRET = "hunter2"

@@ -22,7 +22,8 @@ from fusion_graph.prompts import writer as writer_prompt
 from fusion_graph.reading import html
 from fusion_graph.report import json_text, placing
 from fusion_graph.terminal import answer, page
-from fusion_graph.tools import content
+from fusion_graph.tools.search import corpus, tool
+from fusion_graph.tools.web import content
 
 TakeDown: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 _NOTHING = re.compile("(?!)")
@@ -95,7 +96,7 @@ GUARDS: dict[str, TakeDown] = {
         seat_tools._told,
         ('prompts.fenced({f"result of {answer.name}": text, **cited})', '"\\n\\n".join([text, *cited.values()])'),
     ),
-    "invisible characters are taken out of fences": value(fences, "_INVISIBLE", _NOTHING),
+    "invisible characters are taken out of fences": value(fences, "visible", str),
     "results of earlier turns are fenced": code(
         conversation._told, ("fenced({'call': called, 'result': result or wording.NO_RESULT})", "result")
     ),
@@ -156,5 +157,7 @@ GUARDS: dict[str, TakeDown] = {
         value(html, "remove_hidden", lambda _page: None),
         value(reading, "read", lambda _kind, body: html.read_html(body.decode())),
     ),
-    "pages are read without invisible characters": value(content, "_INVISIBLE", _NOTHING),
+    "pages are read without invisible characters": both(
+        *(value(room, "visible", str) for room in (content, corpus, tool))
+    ),
 }

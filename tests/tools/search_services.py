@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from fusion_graph.tools import Hit, SearchBackend
-from fusion_graph.tools.exa_search import ExaSearch
-from fusion_graph.tools.searxng_search import SearxngSearch
-from fusion_graph.tools.tavily_search import TavilySearch
+from fusion_graph.tools.search.exa import ExaSearch
+from fusion_graph.tools.search.searxng import SearxngSearch
+from fusion_graph.tools.search.tavily import TavilySearch
 
 KEY = "canary-0123456789abcdefghij"
 

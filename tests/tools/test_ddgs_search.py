@@ -10,7 +10,7 @@ from ddgs.exceptions import DDGSException, RatelimitException
 from langchain_core.tools import ToolException
 
 from fusion_graph.tools import Hit, SearchRequest
-from fusion_graph.tools.ddgs_search import DdgsSearch
+from fusion_graph.tools.search.ddgs import DdgsSearch
 
 Rows = list[dict[str, Any]]
 

@@ -11,8 +11,8 @@ from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, ToolException
 
 from fusion_graph.tools import Hit, PanelTools, SearchRequest, make_panel_tools
-from fusion_graph.tools import corpus as corpus_module
-from fusion_graph.tools.local_search import LocalSearch
+from fusion_graph.tools.search import corpus as corpus_module
+from fusion_graph.tools.search.local import LocalSearch
 from tests.reading.documents import pdf
 
 FILES: Mapping[str, str] = {

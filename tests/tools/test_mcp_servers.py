@@ -15,8 +15,8 @@ from langchain_core.tools import BaseTool, ToolException
 
 from fusion_graph.errors import SettingsError
 from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
-from fusion_graph.tools.mcp_config import McpConfig
-from fusion_graph.tools.mcp_servers import McpServers, offered_name
+from fusion_graph.tools.mcp.config import McpConfig
+from fusion_graph.tools.mcp.servers import McpServers, offered_name
 from tests.graphs import asked, run, scripted
 
 SCRIPT = str(Path(__file__).parent / "mcp_server.py")
@@ -368,7 +368,7 @@ class TestListing:
         self, setup: Setup, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         servers = setup(notes=stdio())
-        monkeypatch.setitem(sys.modules, "fusion_graph.tools.mcp_calls", None)
+        monkeypatch.setitem(sys.modules, "fusion_graph.tools.mcp.calls", None)
 
         with pytest.raises(SettingsError, match=r"the package is broken: .*pip install 'fusion-graph\[mcp\]'"):
             await servers.tools("mcp:notes")

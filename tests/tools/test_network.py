@@ -4,7 +4,7 @@ import pytest
 from langchain_core.tools import ToolException
 
 from fusion_graph.errors import SettingsError
-from fusion_graph.tools.network import addresses_of, lookup, parse_opened, parse_target
+from fusion_graph.tools.web.network import addresses_of, lookup, parse_opened, parse_target
 
 NAMES = {"localhost": ["127.0.0.1", "::1"], "intranet.test": ["10.1.2.3"]}
 

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from fusion_graph.errors import SettingsError
 from fusion_graph.tools import Hit, PanelTools, SearchRequest, choose_backend, make_panel_tools
-from fusion_graph.tools.ddgs_search import DdgsSearch
-from fusion_graph.tools.download import Downloader
-from fusion_graph.tools.exa_search import ExaSearch
-from fusion_graph.tools.local_search import LocalSearch
-from fusion_graph.tools.searxng_search import SearxngSearch
-from fusion_graph.tools.tavily_search import TavilySearch
+from fusion_graph.tools.search.ddgs import DdgsSearch
+from fusion_graph.tools.search.exa import ExaSearch
+from fusion_graph.tools.search.local import LocalSearch
+from fusion_graph.tools.search.searxng import SearxngSearch
+from fusion_graph.tools.search.tavily import TavilySearch
+from fusion_graph.tools.web.download import Downloader
 
 
 class Careless:

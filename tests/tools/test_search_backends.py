@@ -12,13 +12,14 @@ import pytest
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import ToolException
 
-from fusion_graph.tools import Hit, SearchBackend, SearchRequest, exa_search, tavily_search
+from fusion_graph.tools import Hit, SearchBackend, SearchRequest
 from fusion_graph.tools.domains import DomainRules
-from fusion_graph.tools.exa_search import ExaSearch
-from fusion_graph.tools.search import make_search_tool
-from fusion_graph.tools.search_failures import imported
-from fusion_graph.tools.searxng_search import SearxngSearch
-from fusion_graph.tools.tavily_search import TavilySearch
+from fusion_graph.tools.search import exa, tavily
+from fusion_graph.tools.search.exa import ExaSearch
+from fusion_graph.tools.search.searxng import SearxngSearch
+from fusion_graph.tools.search.service import imported
+from fusion_graph.tools.search.tavily import TavilySearch
+from fusion_graph.tools.search.tool import make_search_tool
 from tests.tools.search_services import KEY, Answer, Exa, Searxng, Service, Tavily
 
 SERVICES = (Exa, Tavily, Searxng)
@@ -432,8 +433,8 @@ async def test_a_missing_package_is_named_with_its_remedy(
 
 
 def test_whether_a_package_is_installed_can_be_asked() -> None:
-    assert exa_search.is_installed()
-    assert tavily_search.is_installed()
+    assert exa.is_installed()
+    assert tavily.is_installed()
 
 
 async def test_a_client_that_is_slow_to_import_does_not_hold_up_the_others(

@@ -10,9 +10,9 @@ from langchain_core.tools import BaseTool, ToolException
 from fusion_graph.errors import SettingsError
 from fusion_graph.seats import PanelTool
 from fusion_graph.tools import Hit, PanelTools, SearchRequest
-from fusion_graph.tools.download import Downloader
-from fusion_graph.tools.network import Endpoint
-from fusion_graph.tools.pages import Page, Pages
+from fusion_graph.tools.web.download import Downloader
+from fusion_graph.tools.web.network import Endpoint
+from fusion_graph.tools.web.pages import Page, Pages
 
 
 class Recorder:

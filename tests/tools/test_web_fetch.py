@@ -2,10 +2,8 @@ import asyncio
 import hashlib
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from langchain_core.messages import ToolMessage
@@ -13,70 +11,20 @@ from langchain_core.tools import BaseTool, ToolException
 
 from fusion_graph.tools import Limits, make_panel_tools
 from tests.reading.documents import pdf
+from tests.site import Site, answer, redirect
 
-Page = Callable[[asyncio.StreamWriter], Awaitable[None]]
-HTML = "text/html; charset=utf-8"
 SMALL = Limits(wire_bytes=20_000, decoded_bytes=50_000)
 
 
-class Site:
-    """A web site on the loopback: paths, and what each answers with."""
-
-    def __init__(self) -> None:
-        self.pages: dict[str, Page] = {}
-        self.port = 0
-        self._busy: set[asyncio.Task[Any]] = set()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._busy.add(task)
-        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            request = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            await self.pages[request.split(" ")[1]](writer)
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-        self._busy.discard(task)
-
-    async def finish(self) -> None:
-        for task in self._busy:
-            task.cancel()
-        await asyncio.gather(*self._busy)
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
-
-    def tool(self, limits: Limits | None = None) -> BaseTool:
-        environ = {"FUSION_SEARCH": "none", "FUSION_FETCH_ALLOW": f"127.0.0.1:{self.port}"}
-        return make_panel_tools(environ, limits=limits).bind(["web_fetch"])[0]
-
-
-def answer(body: bytes | str, content_type: str = HTML, status: str = "200 OK", **headers: str) -> Page:
-    sent = body.encode() if isinstance(body, str) else body
-    lines = [f"HTTP/1.1 {status}", f"Content-Type: {content_type}", f"Content-Length: {len(sent)}"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-
-    async def write(writer: asyncio.StreamWriter) -> None:
-        writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + sent)
-        await writer.drain()
-
-    return write
-
-
-def redirect(location: str) -> Page:
-    return answer("moved", status="302 Found", Location=location)
+def fetch_tool(site: Site, limits: Limits | None = None) -> BaseTool:
+    environ = {"FUSION_SEARCH": "none", "FUSION_FETCH_ALLOW": f"127.0.0.1:{site.port}"}
+    return make_panel_tools(environ, limits=limits).bind(["web_fetch"])[0]
 
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    site = Site()
-    server = await asyncio.start_server(site.serve, "127.0.0.1", 0)
-    site.port = server.sockets[0].getsockname()[1]
-    yield site
-    server.close()
-    await site.finish()
-    await server.wait_closed()
+    async with Site({}).serving() as site:
+        yield site
 
 
 async def fetch(tool: BaseTool, url: str) -> ToolMessage:
@@ -98,7 +46,7 @@ async def test_a_page_comes_as_text_with_its_source(site: Site) -> None:
         "<title>Tides</title><meta name=date content=2024-05-06><h1>High water</h1><p>Twice a day.</p>"
     )
 
-    message = await fetch(site.tool(), site.url("/tides"))
+    message = await fetch(fetch_tool(site), site.url("/tides"))
 
     assert message.content == (f"Tides\n{site.url('/tides')}\nPublished: 2024-05-06\n\n# High water\n\nTwice a day.")
     assert message.artifact == {
@@ -123,7 +71,7 @@ async def test_a_source_says_when_its_page_was_read(site: Site) -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     site.pages["/"] = answer("<p>x")
 
-    (source,) = (await fetch(site.tool(), site.url("/"))).artifact["sources"]
+    (source,) = (await fetch(fetch_tool(site), site.url("/"))).artifact["sources"]
 
     assert before <= datetime.fromisoformat(source["retrieved_at"]) <= datetime.now(UTC)
 
@@ -132,7 +80,7 @@ async def test_the_source_of_a_page_that_moved_is_where_it_is_now(site: Site) ->
     site.pages["/a/old"] = redirect("../new?x=1#part")
     site.pages["/new?x=1"] = answer("<p>here</p>")
 
-    (source,) = (await fetch(site.tool(), site.url("/a/old"))).artifact["sources"]
+    (source,) = (await fetch(fetch_tool(site), site.url("/a/old"))).artifact["sources"]
 
     assert source["url"] == site.url("/new?x=1#part")
     assert source["key"].endswith("/new?x=1")
@@ -149,7 +97,7 @@ async def test_the_source_of_a_page_that_moved_is_where_it_is_now(site: Site) ->
 async def test_a_source_has_a_short_title_and_date_of_one_line(site: Site, page: bytes | str) -> None:
     site.pages["/"] = answer(page)
 
-    message = await fetch(site.tool(), site.url("/"))
+    message = await fetch(fetch_tool(site), site.url("/"))
 
     (source,) = message.artifact["sources"]
     assert source["title"].startswith("Tides tides")
@@ -165,10 +113,10 @@ async def test_a_compressed_bomb_is_refused_without_being_unpacked(site: Site) -
     packed = b"".join(bomb.compress(bytes(1_000_000)) for _ in range(15)) + bomb.flush()
     site.pages["/"] = answer(packed, "text/plain", Content_Encoding="gzip")
     assert len(packed) < SMALL.wire_bytes
-    await refusal(site.tool(SMALL), site.url("/"))  # what is loaded on first use is not counted
+    await refusal(fetch_tool(site, SMALL), site.url("/"))  # what is loaded on first use is not counted
 
     tracemalloc.start()
-    reason = await refusal(site.tool(SMALL), site.url("/"))
+    reason = await refusal(fetch_tool(site, SMALL), site.url("/"))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
@@ -193,17 +141,10 @@ def test_one_tool_works_in_several_event_loops() -> None:
     tool = make_panel_tools(environ).bind(["web_fetch"])[0]
 
     async def once() -> str:
-        site = Site()
-        server = await asyncio.start_server(site.serve, "127.0.0.1", 0)
-        site.port = server.sockets[0].getsockname()[1]
-        site.pages["/"] = answer("x")
-        reason = await refusal(tool, "http://127.0.0.1:1/")
-        server.close()
-        await server.wait_closed()
-        return reason
+        return await refusal(tool, "http://127.0.0.1:1/")
 
     assert asyncio.run(once()) == asyncio.run(once())
 
 
 async def test_a_local_address_without_local_documents_is_refused(site: Site) -> None:
-    assert "no local document" in await refusal(site.tool(), "local://notes.md")
+    assert "no local document" in await refusal(fetch_tool(site), "local://notes.md")

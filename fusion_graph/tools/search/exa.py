@@ -5,9 +5,9 @@ import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
-from fusion_graph.tools.search import Hit, SearchRequest
-from fusion_graph.tools.search_failures import SearchService, imported
-from fusion_graph.tools.search_replies import asked_for, fitting, snippet_length, text_of
+from fusion_graph.tools.search.replies import asked_for, fitting, snippet_length, text_of
+from fusion_graph.tools.search.service import SearchService, imported
+from fusion_graph.tools.search.tool import Hit, SearchRequest
 
 INSTALL = "pip install 'fusion-graph[exa]'"
 KEY_VARIABLE = "EXA_API_KEY"

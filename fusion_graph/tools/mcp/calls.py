@@ -17,11 +17,11 @@ from mcp import ClientSession, McpError, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
 from pydantic import Field
 
+from fusion_graph.characters import visible
 from fusion_graph.errors import redact
-from fusion_graph.tools.apart import apart
-from fusion_graph.tools.content import visible
 from fusion_graph.tools.failures import refused
-from fusion_graph.tools.mcp_config import McpServer
+from fusion_graph.tools.mcp.apart import apart
+from fusion_graph.tools.mcp.config import McpServer
 
 # The server may lead back to a server of ours, which asks no panel again when it is told that one is at work.
 DEPTH = {"x-openrouter-fusion-depth": "1"}

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fusion_graph.tools.content import visible
+from fusion_graph.characters import visible
 from fusion_graph.tools.failures import refused
 
 if TYPE_CHECKING:

@@ -4,11 +4,10 @@ import asyncio
 from typing import Any
 
 from fusion_graph.tools.failures import refused
-from fusion_graph.tools.search import Hit, SearchRequest
-from fusion_graph.tools.search_failures import SearchService
-from fusion_graph.tools.search_replies import fitting, rows_of, text_of
+from fusion_graph.tools.search.replies import fitting, query_with_sites, rows_of, text_of
+from fusion_graph.tools.search.service import SearchService
+from fusion_graph.tools.search.tool import Hit, SearchRequest
 
-_SITE_TERMS = 8  # engines ignore, or choke on, more of them; every rule is applied to the results anyway
 _ENGINES_NAMED = 5
 _REFUSAL = "refused the request: most likely its settings.yml does not list json under search.formats"
 
@@ -25,7 +24,7 @@ class SearxngSearch:
         """Return what SearXNG finds: it sends one page, as long as its engines make it. See `SearchBackend`."""
         async with self._service.guard(self.timeout_seconds):
             async with await asyncio.to_thread(self._connect) as client:
-                asked = {"q": _query(request), "format": "json"}
+                asked = {"q": query_with_sites(request), "format": "json"}
                 reply = (await client.get(f"{self._url}/search", params=asked)).json()
             return fitting(request, map(_hit, _rows(reply)))
 
@@ -38,12 +37,6 @@ class SearxngSearch:
             timeout=self.timeout_seconds,
             trust_env=False,
         )
-
-
-def _query(request: SearchRequest) -> str:
-    sites = " OR ".join(f"site:{rule}" for rule in request.allowed_domains[:_SITE_TERMS])
-    without = " ".join(f"-site:{rule}" for rule in request.excluded_domains[:_SITE_TERMS])
-    return " ".join(part for part in (request.query, sites, without) if part)
 
 
 def _rows(reply: Any) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ import re
 from typing import Literal, TypeAlias
 
 from fusion_graph import reading
+from fusion_graph.characters import visible
 from fusion_graph.reading import Document
 from fusion_graph.tools.failures import refused
 
@@ -35,19 +36,6 @@ _ENCODINGS = re.compile(
     r"|shift_jis|euc_(?:jp|kr)|iso2022_jp|gb(?:2312|k|18030)|big5(?:hkscs)?"
 )
 _AS_BROWSERS_DO = {"ascii": "cp1252", "iso8859-1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030"}
-
-# Unicode a reader does not see and a model does: tags and variation selectors of plane 14, directional and zero-width
-# marks, those of annotations and of music, control characters. Joiners (200C, 200D) and emoji selectors stay: words
-# and emoji need them.
-_INVISIBLE = re.compile(
-    "[\U000e0000-\U000e0fff\u202a-\u202e\u2060-\u206f\u200b\u200e\u200f\u061c\ufeff\u00ad"
-    "\ufff9-\ufffb\U0001d173-\U0001d17a\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
-
-
-def visible(text: str) -> str:
-    """Return the text without characters that only a machine reads; line ends become newlines."""
-    return _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def read_document(body: bytes, content_type: str = "") -> Document:

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fusion_graph.errors import SettingsError
-from fusion_graph.tools import ddgs_search, exa_search, tavily_search
-from fusion_graph.tools.ddgs_search import DdgsSearch
-from fusion_graph.tools.exa_search import ExaSearch
-from fusion_graph.tools.local_search import LocalSearch
-from fusion_graph.tools.search import SearchBackend
-from fusion_graph.tools.searxng_search import SearxngSearch
-from fusion_graph.tools.tavily_search import TavilySearch
+from fusion_graph.tools.search import ddgs, exa, tavily
+from fusion_graph.tools.search.ddgs import DdgsSearch
+from fusion_graph.tools.search.exa import ExaSearch
+from fusion_graph.tools.search.local import LocalSearch
+from fusion_graph.tools.search.searxng import SearxngSearch
+from fusion_graph.tools.search.tavily import TavilySearch
+from fusion_graph.tools.search.tool import SearchBackend
 from fusion_graph.urls import host_of
 
 SEARCH_VARIABLE = "FUSION_SEARCH"
 CHOICES = (
-    f"'ddgs' ({ddgs_search.INSTALL}), 'exa', 'tavily', 'searxng:URL', 'local:DIR' for a folder of documents, "
+    f"'ddgs' ({ddgs.INSTALL}), 'exa', 'tavily', 'searxng:URL', 'local:DIR' for a folder of documents, "
     "'native' for the search of the model's provider, or 'none'"
 )
 NATIVE_SEARCH = "native"
@@ -74,12 +74,12 @@ def _missing(name: str, environ: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def _exa(environ: Mapping[str, str], _rest: str) -> SearchBackend:
-    return ExaSearch(environ[exa_search.KEY_VARIABLE].strip(), url=environ.get(exa_search.URL_VARIABLE, "").strip())
+    return ExaSearch(environ[exa.KEY_VARIABLE].strip(), url=environ.get(exa.URL_VARIABLE, "").strip())
 
 
 def _tavily(environ: Mapping[str, str], _rest: str) -> SearchBackend:
-    url = environ.get(tavily_search.URL_VARIABLE, "").strip()
-    return TavilySearch(environ[tavily_search.KEY_VARIABLE].strip(), url=url)
+    url = environ.get(tavily.URL_VARIABLE, "").strip()
+    return TavilySearch(environ[tavily.KEY_VARIABLE].strip(), url=url)
 
 
 def _searxng(_environ: Mapping[str, str], url: str) -> SearchBackend:
@@ -103,8 +103,8 @@ def _unfit(value: str, why: str, hint: str) -> SettingsError:
     return SettingsError(f"{SEARCH_VARIABLE}={value!r}: {why}", field=SEARCH_VARIABLE, value=value, hint=hint)
 
 
-_SERVICES = {"exa": exa_search, "tavily": tavily_search, "ddgs": ddgs_search}  # in the order they are looked for
-_KEYS = {"exa": exa_search.KEY_VARIABLE, "tavily": tavily_search.KEY_VARIABLE}
+_SERVICES = {"exa": exa, "tavily": tavily, "ddgs": ddgs}  # in the order they are looked for
+_KEYS = {"exa": exa.KEY_VARIABLE, "tavily": tavily.KEY_VARIABLE}
 _MAKERS: dict[str, Callable[[Mapping[str, str], str], SearchBackend]] = {
     "exa": _exa,
     "tavily": _tavily,

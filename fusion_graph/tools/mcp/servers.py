@@ -11,10 +11,10 @@ from typing import Any
 
 from langchain_core.tools import BaseTool, ToolException
 
+from fusion_graph.characters import visible
 from fusion_graph.errors import SettingsError, did_you_mean
-from fusion_graph.tools.content import visible
 from fusion_graph.tools.failures import refused
-from fusion_graph.tools.mcp_config import VARIABLE, McpConfig, McpServer
+from fusion_graph.tools.mcp.config import VARIABLE, McpConfig, McpServer
 
 PREFIX = "mcp:"
 INSTALL = "pip install 'fusion-graph[mcp]'"
@@ -112,10 +112,10 @@ class McpServers:
 
     async def _list(self, server: McpServer) -> Listing:
         try:
-            await asyncio.to_thread(importlib.import_module, "fusion_graph.tools.mcp_calls")
+            await asyncio.to_thread(importlib.import_module, "fusion_graph.tools.mcp.calls")
         except ImportError as error:
             raise refused(f"MCP server {server.name!r}: the package is broken: {error}. {INSTALL}") from error
-        from fusion_graph.tools.mcp_calls import McpTool, list_tools  # noqa: PLC0415 - imported off the loop by now
+        from fusion_graph.tools.mcp.calls import McpTool, list_tools  # noqa: PLC0415 - imported off the loop by now
 
         found = await list_tools(server, self._list_seconds)
         return {

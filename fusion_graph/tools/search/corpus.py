@@ -18,8 +18,9 @@ from urllib.parse import quote, unquote
 from langchain_core.tools import ToolException
 
 from fusion_graph import reading
+from fusion_graph.characters import visible
 from fusion_graph.reading.document import MAX_DATE, MAX_TITLE, one_line
-from fusion_graph.tools.content import decode, kind_of, read_html, read_pdf, visible
+from fusion_graph.tools.web.content import decode, kind_of, read_html, read_pdf
 from fusion_graph.urls import canonical_url, host_of, parse_url
 
 SCHEME = "local://"

@@ -3,13 +3,12 @@
 import asyncio
 import importlib.util
 
-from fusion_graph.seats import MAX_RESULTS
 from fusion_graph.tools.failures import refused
-from fusion_graph.tools.search import Hit, SearchRequest
+from fusion_graph.tools.search.replies import asked_for, query_with_sites
+from fusion_graph.tools.search.tool import Hit, SearchRequest
 from fusion_graph.urls import host_of
 
 INSTALL = "pip install 'fusion-graph[ddgs]'"
-_SITE_TERMS = 8  # engines ignore, or choke on, more of them; every rule is applied to the results anyway
 
 
 def is_installed() -> bool:
@@ -25,14 +24,9 @@ class DdgsSearch:
 
     async def search(self, request: SearchRequest) -> list[Hit]:
         """Return what the engines find. See `SearchBackend`."""
-        sites = " OR ".join(f"site:{rule}" for rule in request.allowed_domains[:_SITE_TERMS])
-        without = " ".join(f"-site:{rule}" for rule in request.excluded_domains[:_SITE_TERMS])
-        asked = " ".join(part for part in (request.query, sites, without) if part)
-        # Asks for more than is wanted: the domain rules still take some away.
-        most = min(2 * request.max_results, MAX_RESULTS) if sites or without else request.max_results
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                return await asyncio.to_thread(_ask, asked, most)
+                return await asyncio.to_thread(_ask, query_with_sites(request), asked_for(request))
         except TimeoutError as error:
             raise refused(f"The search took over {self.timeout_seconds:g} s. Try again with fewer words.") from error
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Protocol
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, Field, StringConstraints, create_model
 
+from fusion_graph.characters import visible
 from fusion_graph.schemas import Source
 from fusion_graph.seats import MAX_RESULTS, PanelTool
-from fusion_graph.tools.content import visible
 from fusion_graph.tools.domains import DomainRules
 from fusion_graph.urls import canonical_url
 

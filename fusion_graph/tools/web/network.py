@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 
 from fusion_graph.errors import SettingsError
-from fusion_graph.tools.failures import refused
+from fusion_graph.tools.failures import excerpt, refused
 from fusion_graph.urls import MAX_URL_CHARS, host_of, is_web, parse_url, shown
 
 Endpoint: TypeAlias = tuple[str, int]
@@ -64,7 +64,7 @@ def parse_target(url: str, opened: frozenset[Endpoint] = frozenset()) -> Target:
     host, scheme = host_of(url), parsed.protocol.removesuffix(":")
     port = int(parsed.port or _DEFAULT_PORT[scheme])
     if port not in _PORTS and (host, port) not in opened:
-        raise refused(f"Port {port} of {host} is not opened: only {', '.join(map(str, sorted(_PORTS)))} are.")
+        raise refused(f"Port {port} of {excerpt(host)} is not opened: only {', '.join(map(str, sorted(_PORTS)))} are.")
     authority = f"{host}:{parsed.port}" if parsed.port else host
     return Target(parsed.href, scheme, host, port, authority, parsed.pathname + parsed.search)
 
@@ -79,10 +79,12 @@ async def addresses_of(target: Target, resolve: Resolver, opened: frozenset[Endp
     try:
         found = [literal] if literal else list(await resolve(target.host, target.port))
     except (OSError, UnicodeError) as error:
-        raise refused(f"The host {target.host} is not known. Check the URL, or search for the page.") from error
+        raise refused(
+            f"The host {excerpt(target.host)} is not known. Check the URL, or search for the page."
+        ) from error
     public = all(map(is_public, found)) or (target.host, target.port) in opened
     if not found or not public:
-        raise refused(f"The host {target.host} is not on the public internet; only public pages are read.")
+        raise refused(f"The host {excerpt(target.host)} is not on the public internet; only public pages are read.")
     return found
 
 

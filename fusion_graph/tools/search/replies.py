@@ -6,16 +6,24 @@ from itertools import islice
 from typing import Any
 
 from fusion_graph.seats import MAX_RESULTS
-from fusion_graph.tools.search import Hit, SearchRequest
+from fusion_graph.tools.search.tool import Hit, SearchRequest
 from fusion_graph.urls import host_of, refusal_reason
 
 _SNIPPET = 1000  # characters, if nothing else is asked for
+_SITE_TERMS = 8  # engines ignore, or choke on, more of them; every rule is applied to the results anyway
 
 
 def asked_for(request: SearchRequest, most: int = MAX_RESULTS) -> int:
     """Return how many results to ask for: more than are wanted where domain rules will take some away."""
     ruled = request.allowed_domains or request.excluded_domains
     return min(2 * request.max_results if ruled else request.max_results, most)
+
+
+def query_with_sites(request: SearchRequest) -> str:
+    """Return the query with the domain rules as search engines write them, for services without parameters for them."""
+    sites = " OR ".join(f"site:{rule}" for rule in request.allowed_domains[:_SITE_TERMS])
+    without = " ".join(f"-site:{rule}" for rule in request.excluded_domains[:_SITE_TERMS])
+    return " ".join(part for part in (request.query, sites, without) if part)
 
 
 def snippet_length(request: SearchRequest) -> int:

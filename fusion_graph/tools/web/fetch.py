@@ -10,13 +10,13 @@ from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, Field
 
 from fusion_graph.schemas import Source
-from fusion_graph.tools.content import read_document
-from fusion_graph.tools.corpus import SCHEME, Corpus
 from fusion_graph.tools.domains import DomainRules
-from fusion_graph.tools.download import Download, Downloader
 from fusion_graph.tools.failures import excerpt, refused
-from fusion_graph.tools.pages import Page, Pages
-from fusion_graph.tools.search import now
+from fusion_graph.tools.search.corpus import SCHEME, Corpus
+from fusion_graph.tools.search.tool import now
+from fusion_graph.tools.web.content import read_document
+from fusion_graph.tools.web.download import Download, Downloader
+from fusion_graph.tools.web.pages import Page, Pages
 from fusion_graph.urls import canonical_url, parse_url, shown
 
 _SNIPPET = 300  # characters of the page kept with its source

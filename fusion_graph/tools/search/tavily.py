@@ -4,9 +4,9 @@ import asyncio
 import importlib.util
 from typing import Any
 
-from fusion_graph.tools.search import Hit, SearchRequest
-from fusion_graph.tools.search_failures import SearchService, imported
-from fusion_graph.tools.search_replies import asked_for, fitting, rows_of, text_of
+from fusion_graph.tools.search.replies import asked_for, fitting, rows_of, text_of
+from fusion_graph.tools.search.service import SearchService, imported
+from fusion_graph.tools.search.tool import Hit, SearchRequest
 
 INSTALL = "pip install 'fusion-graph[tavily]'"
 KEY_VARIABLE = "TAVILY_API_KEY"

@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from fusion_graph.tools.corpus import Corpus, Document, Snapshot
-from fusion_graph.tools.search import Hit, SearchRequest
+from fusion_graph.tools.search.corpus import Corpus, Document, Snapshot
+from fusion_graph.tools.search.tool import Hit, SearchRequest
 from fusion_graph.urls import refusal_reason
 
 _SNIPPET = 300  # characters, if nothing else is asked for

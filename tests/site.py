@@ -28,7 +28,7 @@ class Site:
     """What the server knows. `{port}` in a header stands for its port; `sent` counts the bytes of endless answers."""
 
     def __init__(self, pages: Mapping[str, Page], tls: ssl.SSLContext | None = None) -> None:
-        self.pages = pages
+        self.pages = dict(pages)
         self.tls = tls
         self.port = 0
         self.sent = 0
@@ -40,6 +40,9 @@ class Site:
     def paths(self) -> list[str]:
         """The targets that were asked for, in order."""
         return [request.split(" ")[1] for request in self.requests]
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
 
     def fill(self, text: str) -> str:
         return text.replace("{port}", str(self.port))

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fusion_graph.tools.content import PDF
 from fusion_graph.tools.failures import excerpt, refused
-from fusion_graph.tools.network import Endpoint, Resolver, Target, addresses_of, lookup, parse_target
+from fusion_graph.tools.web.content import PDF
+from fusion_graph.tools.web.network import Endpoint, Resolver, Target, addresses_of, lookup, parse_target
 from fusion_graph.urls import parse_url, shown
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ _MAX_ADDRESSES = 3  # of one host that are tried
 _SMALL = 2**20  # bytes that may be packed as tightly as they like
 _GZIP = 31  # zlib's window bits for a gzip stream
 _DAMAGED = "The server's compressed answer is damaged, or not all of it came. Use another source."
-_MAX_HOST = 253  # characters that a name server takes
 _MAX_TYPE = 200
 
 
@@ -159,7 +158,7 @@ def _told(error: Exception) -> str:
 
 def _redirected(target: Target, location: str) -> str:
     url = parse_url(location, base=target.url)
-    if url is None or len(url.hostname) > _MAX_HOST:
+    if url is None:
         told = f"{excerpt(target.url)} redirects to {excerpt(location)!r}, which is no URL"
         raise refused(f"{told}. Use another source.")
     return url.href

@@ -1,0 +1,15 @@
+"""Text as a person sees it: without characters that only a machine reads."""
+
+import re
+
+# Tags and variation selectors of plane 14, directional and zero-width marks, those of annotations and of music, control
+# characters, halves of surrogate pairs. Joiners (200C, 200D) and emoji selectors stay: words and emoji need them.
+_INVISIBLE = re.compile(
+    "[\U000e0000-\U000e0fff\u202a-\u202e\u2060-\u206f\u200b\u200e\u200f\u061c\ufeff\u00ad"
+    "\ufff9-\ufffb\U0001d173-\U0001d17a\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    """Return the text without characters that only a machine reads; line ends become newlines."""
+    return _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))

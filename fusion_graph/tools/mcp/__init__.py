@@ -1,0 +1,1 @@
+"""Tools of MCP servers: how servers are configured, started and called."""
