@@ -21,8 +21,9 @@ from fusion_graph.models.listing import make_estimate_price
 from fusion_graph.presets import resolve
 from fusion_graph.seats import tools_in
 from fusion_graph.settings import FusionSettings, is_demo
-from fusion_graph.state import FusionInput, FusionOutput, FusionState, Plan
-from fusion_graph.tools import PanelTools, make_panel_tools
+from fusion_graph.state import FusionInput, FusionOutput, FusionState, Offer, Plan
+from fusion_graph.tools import PanelTools, Place, make_panel_tools
+from fusion_graph.tools.bash.workspace import RUN, Workspaces
 
 RULES = ("allowed_domains", "excluded_domains", "blocked_domains")
 
@@ -93,8 +94,10 @@ class Parts:
             "estimate": self.estimate,
         }
 
-    async def offer_tools(self, plan: Plan) -> list[BaseTool]:
+    async def offer_tools(self, plan: Plan, workspace: str) -> Offer:
         """Return one seat's tools: those its plan names, under the run's domain rules, and the application's own.
+
+        `workspace` names where its commands keep their files.
 
         Raises:
             SettingsError: an MCP server cannot be reached.
@@ -105,12 +108,13 @@ class Parts:
         others = [tool for name, tool in named.items() if name not in own]
         rules = {name: plan[name] for name in RULES}  # type: ignore[literal-required]
         tools, provider = self._tools_for(plan["model"]), models.search_provider(plan["model"], self.environ)
-        offered = [*await tools.offer(others, plan["panel_id"], provider, **rules), *mine]
+        named_ones, missing = await tools.offer(others, Place(plan["panel_id"], provider, workspace), **rules)
+        offered = [*named_ones, *mine]
         counts = Counter(tool.name for tool in offered)
         if twice := sorted(name for name, count in counts.items() if count > 1):
             hint = "leave one of them out, or rename the MCP server it comes from"
             raise SettingsError(f"tools: several are called {twice[0]!r}", field="tools", value=twice[0], hint=hint)
-        return offered
+        return Offer(offered, missing)
 
     def settle(
         self, call: FusionSettings | Mapping[str, Any] | None, *, stored: Mapping[str, Any] | None
@@ -150,6 +154,10 @@ class Parts:
                 value=settings.max_cost_usd,
                 hint="say what they cost at most with price_ceiling, in US dollars per million tokens (--price-ceiling)",
             )
+
+    def forget(self, run_id: str) -> None:
+        """Remove what the commands of a run left on this machine. Blocks; raises OSError."""
+        Workspaces(self.environ).remove(f"{RUN}{run_id}")
 
     async def estimate(self, settings: FusionSettings, seats: Collection[int] | None = None) -> Estimate:
         """Return what a run would cost: the seats still to be asked (None: all), the judge and the writer."""

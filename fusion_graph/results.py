@@ -30,6 +30,7 @@ def wire_responses(results: Sequence[SeatResult], sources: Sequence[Source]) -> 
             "partial": result["partial"],
         }
         | ({"answered_by": result["answered_by"]} if "answered_by" in result else {})
+        | {key: result[key] for key in ("files", "more_files") if key in result}
         for result in answered(results)
     ]
 
@@ -145,6 +146,7 @@ def run_result(run_id: str, thread_id: str, values: Mapping[str, Any]) -> dict[s
         "usage": {**usage(values.get("calls") or [], run_id), "tools": [_tool_use(result) for result in results]},
         "settings": values.get("settings"),
         "demo": _has_demo(values.get("settings") or {}),
+        "notes": list(dict.fromkeys(note for result in results for note in result.get("missing_tools", []))),
     }
     if status["judge_failure"]:
         told["judge_failure"] = status["judge_failure"]

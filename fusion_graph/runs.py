@@ -221,7 +221,7 @@ class Runs:
                 yield event
 
     async def delete(self, run_id: str) -> None:
-        """Delete a run, and with the last run of a thread the thread's checkpoints.
+        """Delete a run with the files its commands left, and with the last run of a thread the thread's checkpoints.
 
         Raises:
             RunBusyError: a living process is at work on it.
@@ -233,6 +233,7 @@ class Runs:
             others = [run for run in await self.store.of_thread(row["thread_id"]) if run["run_id"] != row["run_id"]]
             if not others:
                 await self.saver.adelete_thread(row["thread_id"])
+            await asyncio.to_thread(self._parts.forget, row["run_id"])
             await self.store.delete(row["run_id"])
         finally:
             await self.store.release(row["thread_id"], token)

@@ -117,6 +117,13 @@ class Source(TypedDict):
     found_by: NotRequired[Literal["provider"]]  # by a search of the model's provider: that exclusions held is its word
 
 
+class SeatFile(TypedDict):
+    """A file that a seat's commands left in its workspace: its path in there, and its size in bytes."""
+
+    path: str
+    bytes: int
+
+
 class SeatResult(TypedDict):
     """What one seat brought home.
 
@@ -137,6 +144,9 @@ class SeatResult(TypedDict):
     answered_by: NotRequired[str]  # the fallback that answered in the place of `model`
     tools: NotRequired[dict[str, int]]  # executed calls by the tool's name
     read: NotRequired[list[str]]  # those of `sources` that this seat opened; not in checkpoints of before
+    files: NotRequired[list[SeatFile]]  # what its commands made
+    more_files: NotRequired[int]  # that are not listed
+    missing_tools: NotRequired[list[str]]  # in words, the tools it was to have that are not there, and the remedy
 
 
 class Claim(TypedDict):

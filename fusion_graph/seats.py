@@ -23,7 +23,7 @@ class PanelTool(Checked):
     """A tool of the panel with limits of its own. What is left out is the run's, or without a limit."""
 
     name: str = Field(
-        min_length=1, description="web_search, web_fetch, mcp:SERVER[/TOOL], community:CLASS, or your own"
+        min_length=1, description="web_search, web_fetch, bash, mcp:SERVER[/TOOL], community:CLASS, or your own"
     )
     max_uses: int | None = Field(None, ge=1, le=MAX_TOOL_STEPS * 8, description="Calls of each seat")
     max_results: int | None = Field(

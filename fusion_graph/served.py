@@ -9,6 +9,7 @@ from fusion_graph.panelist_graph import build_panelist_graph
 
 _parts = Parts.real()
 _ = _parts.panel_tools, _parts.demo_tools  # made now: a server's event loop must not wait for the disk
+_parts.panel_tools.shells.refuse_unsandboxed()
 
 graph = build_graph(**_parts.collaborators).compile(name="fusion")
 panelist = build_panelist_graph(ask=_parts.ask, offer_tools=_parts.offer_tools).compile(name="panelist")

@@ -6,7 +6,7 @@ grows with its payload and not with its square. Their reducers are pure and give
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import reduce
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from langchain_core.messages import (
     AnyMessage,
@@ -155,7 +155,15 @@ class Plan(TypedDict):
     blocked_domains: list[str]
 
 
-OfferTools = Callable[[Plan], Awaitable[list[BaseTool]]]  # the tools of one seat
+class Offer(NamedTuple):
+    """The tools of one seat, and in words which of those it was to have are not there, and what to do about it."""
+
+    tools: list[BaseTool]
+    missing: list[str]
+
+
+# The tools of a seat. The text names where its commands keep their files; "" if it is only asked what there is.
+OfferTools = Callable[[Plan, str], Awaitable[Offer]]
 
 
 class PanelistState(TypedDict, total=False):

@@ -57,7 +57,7 @@ async def test_what_is_all_right_is_told_with_versions_paths_and_counts(
     own_preset(environ, AT_HOME)
     server.answer = lambda _path: (200, OPENAI)
 
-    found = await checked({**environ, "OPENAI_BASE_URL": server.url})
+    found = await checked({**environ, "OPENAI_BASE_URL": server.url, "FUSION_BASH": "bashkit"})
 
     assert {name: item["level"] for name, item in found.items()} == {
         "python": "ok",
@@ -70,7 +70,7 @@ async def test_what_is_all_right_is_told_with_versions_paths_and_counts(
         "search": "ok",
         "fetch": "ok",
         "tools": "ok",
-        "sandbox": "info",
+        "sandbox": "ok",
         "database": "ok",
         "demo": "ok",
     }
@@ -81,7 +81,7 @@ async def test_what_is_all_right_is_told_with_versions_paths_and_counts(
     assert found["openai models"]["found"] == f"{server.url} lists all 2 of 2"
     assert found["search"]["found"] == f"3 documents in {tmp_path / 'pages'}, 0 skipped (FUSION_SEARCH)"
     assert found["database"]["found"] == f"{tmp_path / 'runs.db'} will be created by the first run"
-    assert "bash tool is not in this version" in found["sandbox"]["found"]
+    assert found["sandbox"]["found"].startswith("bash runs in bashkit")
     assert not any(item["remedy"] for item in found.values())
     assert exit_code(list(found.values())) == 0
     assert not (tmp_path / "runs.db").exists()

@@ -36,7 +36,7 @@ async def run_checks(
         ("search", toolbox.search(settings, environ)),
         ("fetch", toolbox.fetch(settings, environ, offline=offline)),
         ("tools", in_thread(lambda: toolbox.others(settings, environ))),
-        ("sandbox", in_thread(toolbox.sandbox)),
+        ("sandbox", in_thread(lambda: toolbox.sandbox(settings, environ))),
         ("database", in_thread(lambda: machine.database(db, environ))),
         ("demo", in_thread(lambda: rosters.demo(settings, environ))),
     ]

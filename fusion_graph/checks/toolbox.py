@@ -1,6 +1,5 @@
-"""The panel's tools: search, fetch, and what bash will need."""
+"""The panel's tools: search, fetch, and where bash runs."""
 
-import shutil
 import socket
 from collections.abc import Mapping
 
@@ -8,6 +7,7 @@ from fusion_graph.checks.item import Item, Level, fault, in_thread, made
 from fusion_graph.errors import SettingsError
 from fusion_graph.seats import tools_in
 from fusion_graph.settings import FusionSettings, is_demo
+from fusion_graph.tools.bash.choice import Shells
 from fusion_graph.tools.mcp.servers import McpServers
 from fusion_graph.tools.panel import PanelTools
 from fusion_graph.tools.search.backends import CHOICES, NATIVE_SEARCH, SEARCH_VARIABLE, choose_backend
@@ -51,9 +51,9 @@ def _level(settings: FusionSettings | None) -> Level:
     return "fail" if is_needed else "warn"
 
 
-def _wants(settings: FusionSettings | None, tool: str) -> bool:
+def _wants(settings: FusionSettings | None, tool: str, *, is_default: bool = True) -> bool:
     if settings is None:
-        return True
+        return is_default
     seats = [seat for seat in settings.seats if not is_demo(seat.model)]
     named = (tools_in(settings.tools if seat.tools is None else seat.tools) for seat in seats)
     return any(each.name == tool for tools in named for each in tools)
@@ -96,8 +96,16 @@ def others(settings: FusionSettings | None, environ: Mapping[str, str]) -> list[
     return [made("ok", "tools", f"{named}; {told}")]
 
 
-def sandbox() -> list[Item]:
-    """Return whether there is what the bash tool will run in."""
-    path = shutil.which("bwrap")
-    what = f"bubblewrap is there ({path})" if path else "bubblewrap (bwrap) is not installed"
-    return [made("info", "sandbox", f"{what}; the bash tool is not in this version yet")]
+def sandbox(settings: FusionSettings | None, environ: Mapping[str, str]) -> list[Item]:
+    """Return what the bash tool runs in, tried out, or why there is none."""
+    try:
+        chosen = Shells(environ).chosen()
+    except SettingsError as error:
+        return [fault("sandbox", error, level=_level(settings))]
+    is_wanted = _wants(settings, "bash", is_default=False)
+    if chosen.shell is None:
+        return [made("warn" if is_wanted else "info", "sandbox", f"bash is not offered: {chosen.why}", chosen.remedy)]
+    if chosen.name == "host":
+        remedy = "models can do here what you can; unset FUSION_BASH to get a sandbox"
+        return [made("warn", "sandbox", f"bash has none: {chosen.why}", remedy)]
+    return [made("ok", "sandbox", f"bash runs in {chosen.name}: {chosen.why}")]

@@ -56,7 +56,7 @@ Mode = Annotated[str | None, typer.Option(help="always, auto or never ask the pa
 PanelTools = Annotated[
     list[str] | None,
     typer.Option(
-        help="Tools of the panel, comma-separated: web_search, web_fetch, mcp:SERVER, community:CLASS; none for none."
+        help="Tools of the panel, comma-separated: web_search, web_fetch, bash, mcp:SERVER, community:CLASS; none for none."
     ),
 ]
 ForkedJudge = Annotated[

@@ -17,6 +17,7 @@ from fusion_graph.tools import PanelTools, make_panel_tools
 DEMO = "offline demo: no language model"
 CORPUS = Path(__file__).parent / "corpus"
 CORPUS_VARIABLE = "FUSION_DEMO_CORPUS"
+_KEPT = ("FUSION_BASH", "FUSION_HOME", "PATH")  # of the environment, for the tools that are the machine's
 _STYLES = {
     "careful": Style(first=0, pages=3),
     "brisk": Style(first=1, pages=2),
@@ -56,7 +57,8 @@ def demo_tools(environ: Mapping[str, str]) -> PanelTools:
             value=str(folder),
             hint="name a folder of .md, .txt or .html files",
         )
-    return make_panel_tools({"FUSION_SEARCH": f"local:{folder}"})
+    kept = {name: environ[name] for name in _KEPT if name in environ}
+    return make_panel_tools({**kept, "FUSION_SEARCH": f"local:{folder}"})
 
 
 def _paced(reply: ScriptedReply | str) -> ScriptedReply:

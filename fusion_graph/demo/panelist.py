@@ -1,4 +1,7 @@
-"""A seat of the demo: it searches with the question's words, opens some of the pages, and quotes what fits."""
+"""A seat of the demo: it searches with the question's words, opens some of the pages, and quotes what fits.
+
+With a shell, it keeps what it quotes in a file, and counts the words.
+"""
 
 import math
 import re
@@ -21,6 +24,7 @@ _ENOUGH = 0.33  # of the question's weight must be in a sentence
 _CITED_AS = re.compile(r"\[(\d+)\] (\S+)")
 _BRACKETS = re.compile(r"(?m)^\[characters .*\]$|\[\d+(?:, ?\d+)*\]")  # a page's own footnotes are no citations
 _LONGEST = 500  # characters of a sentence; a table or a list without stops is none
+_KEEP = "cat > notes.md <<'END OF NOTES'\n{notes}\nEND OF NOTES\nwc -w notes.md"  # what a seat does with a shell
 _QUOTED = re.compile(r"[\"“][^\"”]{12,}[\"”]")
 
 
@@ -51,7 +55,10 @@ def research(request: ScriptedRequest, question: str, style: Style) -> ScriptedR
     if len(results) == 1 and "web_fetch" in offered and (chosen := _chosen(listed, question, style)):
         return ScriptedReply(tool_calls=[_asked("web_fetch", number, {"url": page.url}) for number, page in chosen])
     opened = [page for text in results[1:] for page in _opened(text)]
-    return _answer(question, opened, listed)
+    answer = _answer(question, opened, listed)
+    if opened and "bash" in offered and not any(m.name == "bash" for m in request.messages):
+        return _call("bash", {"command": _KEEP.format(notes=answer)})
+    return answer
 
 
 def _call(name: str, arguments: dict[str, object]) -> ScriptedReply:
@@ -59,7 +66,7 @@ def _call(name: str, arguments: dict[str, object]) -> ScriptedReply:
 
 
 def _asked(name: str, number: int, arguments: dict[str, object]) -> dict[str, object]:
-    return {"name": name, "args": arguments, "id": f"demo{name[4:]}{number}"}
+    return {"name": name, "args": arguments, "id": f"demo{name.removeprefix('web_')}{number}"}
 
 
 def _notes(messages: Sequence[BaseMessage]) -> list[str]:

@@ -23,8 +23,10 @@ async def send_seats(state: FusionState, *, offer_tools: OfferTools) -> list[Sen
     quorum = _quorum(settings, len(waiting))
     panel_id = uuid.uuid4().hex
     plans = {n: _plan(settings, settings.seats[n - 1], panel_id=panel_id, quorum=quorum) for n in waiting}
-    tools = {number: await offer_tools(plan) for number, plan in plans.items()}
-    return [_send(state, settings, number, plan, bool(tools[number])) for number, plan in plans.items()] or "judge"
+    offers = {number: await offer_tools(plan, "") for number, plan in plans.items()}
+    return [
+        _send(state, settings, number, plan, bool(offers[number].tools)) for number, plan in plans.items()
+    ] or "judge"
 
 
 def _quorum(settings: FusionSettings, waiting: int) -> int:

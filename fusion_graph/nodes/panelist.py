@@ -20,7 +20,7 @@ from fusion_graph.calls import Ask, Call, Emit, Reply
 from fusion_graph.evidence import sources_told
 from fusion_graph.nodes.asking import ask_with_room
 from fusion_graph.nodes.quorum import Panel, panel_of
-from fusion_graph.nodes.seat_tools import HIDDEN, READ, SOURCES, UNREADABLE, allowed, seconds_left
+from fusion_graph.nodes.seat_tools import FILES, HIDDEN, READ, SOURCES, UNREADABLE, allowed, seconds_left, workspace_of
 from fusion_graph.schemas import CallEntry, CallError, SeatResult, Source
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import OfferTools, PanelistState, Plan, merge_sources
@@ -43,7 +43,8 @@ async def call_model(
     if panel.is_over and steps:
         return _cut_between_calls(state)
     spent = "enough others have answered" if panel.is_closing and steps else _spent_budget(state)
-    tools = [] if spent else await offer_tools(plan)
+    tools, missing = await offer_tools(plan, workspace_of(state, runtime))
+    tools = [] if spent else tools
     if spent:
         reply = await _last_call(state, ask, emit, spent, panel, prior=[])
     else:
@@ -58,6 +59,8 @@ async def call_model(
         return update | {"messages": [_with_sound_calls(reply.message, seat, steps)]}
     state = {**state, "found": merge_sources(state.get("found") or [], told)}
     result = _result(state, reply, [f"it answered early: {spent}"] if spent else [])
+    if missing:
+        result["missing_tools"] = missing
     if result["content"] and not result["partial"]:
         panel.answered()
     return update | {"results": [result], "sources": _with_texts(state)}
@@ -205,7 +208,8 @@ def _seat_result(
 ) -> SeatResult:
     requested = [m for m in state["messages"] if isinstance(m, AIMessage)]
     executed = [m for m in state["messages"] if isinstance(m, ToolMessage) and m.additional_kwargs.get("executed")]
-    return {
+    files = [m.additional_kwargs[FILES] for m in executed if FILES in m.additional_kwargs]
+    result: SeatResult = {
         "seat": state["seat"],
         "model": state["plan"]["model"],
         "name": state["plan"]["name"],
@@ -219,6 +223,9 @@ def _seat_result(
         "tool_calls_executed": len(executed),
         "tools": dict(Counter(str(message.name) for message in executed)),
     }
+    if files:
+        result.update(files[-1])
+    return result
 
 
 def failed_seat(seat: int, plan: Plan, error: CallError) -> SeatResult:

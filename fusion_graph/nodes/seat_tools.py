@@ -13,7 +13,7 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.runtime import Runtime
 
 from fusion_graph import prompts
-from fusion_graph.calls import time_limit
+from fusion_graph.calls import run_scope, time_limit
 from fusion_graph.errors import redact
 from fusion_graph.evidence import sources_in
 from fusion_graph.nodes.quorum import panel_of
@@ -29,6 +29,7 @@ TOOL_SECONDS = 60.0
 HIDDEN = "do-not-render-"  # chat clients show every message of a stream but those with this id prefix
 UNREADABLE = "__unreadable__"  # the argument that stands for what was no JSON
 SOURCES = "sources"  # the fence round how to cite them
+FILES = "files"  # the key of the files a seat has made, in a tool's artifact and in its message
 READ = "read"  # the keys of the sources whose text a tool's message is
 
 
@@ -39,7 +40,7 @@ async def run_tools(
     started = time.monotonic()
     message = state["messages"][-1]
     calls = message.tool_calls if isinstance(message, AIMessage) else []
-    tools = await offer_tools(state["plan"])
+    tools, _missing = await offer_tools(state["plan"], workspace_of(state, runtime))
     over = _over_limit(state, calls, tools)
     sound = [call for call in calls if UNREADABLE not in call["args"] and call["id"] not in over][:MAX_CALLS_PER_STEP]
     seconds = min(TOOL_SECONDS, max(seconds_left(state), 1.0))
@@ -54,10 +55,22 @@ async def run_tools(
     for answer in answers:
         new = _sources(answer, state["seat"], state["plan"])
         found, added = merge_sources(found, new), [*added, *new]
+        answer.additional_kwargs |= _files(answer)
         answer.additional_kwargs[READ] = [source["key"] for source in new if source["read"]]
         messages.append(_told(answer, new, found))
     elapsed = state.get("elapsed_seconds", 0.0) + time.monotonic() - started
     return {"messages": messages, "found": added, "elapsed_seconds": elapsed}
+
+
+def workspace_of(state: PanelistState, runtime: Runtime[FusionSettings]) -> str:
+    """Return the name of the place where this seat's commands keep their files: the same after a resume.
+
+    It is made of what the run and its server say, never of what the state holds if there is a thread: a client of a
+    LangGraph server writes that.
+    """
+    run, thread = run_scope.get().run_id, runtime.execution_info and runtime.execution_info.thread_id
+    place = f"run-{run}" if run else f"thread-{thread}" if thread else f"panel-{state['plan']['panel_id']}"
+    return f"{place}/{state['seat']}"
 
 
 def seconds_left(state: PanelistState) -> float:
@@ -120,6 +133,12 @@ def _sources(message: Any, seat: int, plan: Plan) -> list[Source]:
     if getattr(message, "status", "") == "error":
         return []
     return allowed(sources_in(getattr(message, "artifact", None), seat, str(getattr(message, "text", ""))), plan)
+
+
+def _files(message: ToolMessage) -> dict[str, Any]:
+    """Return what a tool says that a seat's files are now."""
+    made = message.artifact.get(FILES) if isinstance(message.artifact, dict) else None
+    return {FILES: made} if isinstance(made, dict) else {}
 
 
 def allowed(sources: Sequence[Source], plan: Plan) -> list[Source]:

@@ -116,6 +116,7 @@ def _warnings(result: Mapping[str, Any]) -> list[str]:
         status, f"warning: {status}"
     )
     lines = [f"{label}: {in_line(reason)}" for reason in result["reasons"]]
+    lines += [f"note: {in_line(note)}" for note in result.get("notes") or []]  # not in results of before
     if status in _RESUMABLE:
         lines.append(f"hint: go on with: fusion runs resume {run}")
     elif status in {"degraded", "error"} and _without_answer(result):

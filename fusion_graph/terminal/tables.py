@@ -1,5 +1,6 @@
 """Tables in plain text: the runs, and what each call of a run cost."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ _GAP = "  "
 _ROLES = ("decide", "panelist", "judge", "writer")
 _ANY_MODEL = 80  # characters of a model and its note where nothing limits them
 _ANY_NOTE = 22
+_FILES_NAMED = 5  # of each seat
 
 
 def aligned(
@@ -71,7 +73,23 @@ def tool_lines(result: Mapping[str, Any], width: int | None = None) -> list[str]
     """Return what each seat used its tools for; what it wanted and was not run is told."""
     seats = [seat for seat in result["usage"].get("tools", ()) if seat["requested"]]
     told = ", ".join(f"seat {seat['seat']} {_used(seat)}" for seat in seats)
-    return wrapped(f"tools: {told}", width) if told else []
+    lines = wrapped(f"tools: {told}", width) if told else []
+    made = ", ".join(_files_of(response) for response in result.get("responses") or [] if response.get("files"))
+    return [*lines, *(wrapped(f"files: {made}{_where(result)}", width) if made else [])]
+
+
+def _files_of(response: Mapping[str, Any]) -> str:
+    names = [in_line(file["path"]) for file in response["files"][:_FILES_NAMED]]
+    more = len(response["files"]) - len(names) + response.get("more_files", 0)
+    return f"seat {response['seat']} {', '.join(names)}" + (f" and {more} more" if more else "")
+
+
+def _where(result: Mapping[str, Any]) -> str:
+    """Return where a run's files lie, if they lie on this machine."""
+    from fusion_graph.tools.bash.workspace import RUN, Workspaces  # noqa: PLC0415 - tools take a while to import
+
+    folder = Workspaces(os.environ).folder(f"{RUN}{result['run_id']}")
+    return f" (in {folder})" if folder.is_dir() else ""
 
 
 def _used(seat: Mapping[str, Any]) -> str:

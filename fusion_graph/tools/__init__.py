@@ -1,6 +1,6 @@
-"""What a panelist can do besides think: search and read."""
+"""What a panelist can do besides think: search, read and compute."""
 
-from fusion_graph.tools.panel import TOOL_NAMES, PanelTools, make_panel_tools
+from fusion_graph.tools.panel import TOOL_NAMES, PanelTools, Place, make_panel_tools
 from fusion_graph.tools.search.backends import choose_backend
 from fusion_graph.tools.search.tool import Hit, SearchBackend, SearchRequest
 from fusion_graph.tools.web.download import Limits
@@ -10,6 +10,7 @@ __all__ = [
     "Hit",
     "Limits",
     "PanelTools",
+    "Place",
     "SearchBackend",
     "SearchRequest",
     "choose_backend",

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from langchain_core.tools import BaseTool
 
-from fusion_graph.tools import Limits, PanelTools, make_panel_tools
+from fusion_graph.tools import Limits, PanelTools, Place, make_panel_tools
 from fusion_graph.tools.web import download
 from tests.guards.documents import WORDS
 from tests.guards.wire import Names, Wire, say, watched
@@ -48,7 +48,7 @@ class Visit:
 
     def tool(self, run: str = "", /, **rules: Sequence[str]) -> BaseTool:
         """Return the tool of a seat; those of one run, if it has a name, share what they read."""
-        return self.tools.bind(["web_fetch"], run, **rules)[0]
+        return self.tools.bind(["web_fetch"], Place(run), **rules)[0]
 
     async def fetch(self, tool: BaseTool, place: str, /, **arguments: Any) -> Reply:
         url = self.site.fill(place if place.startswith("http") else self.base + place)

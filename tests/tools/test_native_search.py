@@ -8,7 +8,7 @@ from fusion_graph import build_fusion_graph
 from fusion_graph.models import close_clients, load_model
 from fusion_graph.results import run_result
 from fusion_graph.seats import PROVIDER_TOOL
-from fusion_graph.tools import make_panel_tools
+from fusion_graph.tools import Place, make_panel_tools
 from tests.model_server import ModelServer, Reply, Request
 
 FOUND = [
@@ -28,7 +28,7 @@ TOOLS = make_panel_tools({"FUSION_SEARCH": "native"})
 
 
 def sent(provider: str, tool: dict[str, Any] | str = "web_search", **rules: list[str]) -> Any:
-    (made,) = TOOLS.bind([tool], "", provider, **rules)
+    (made,) = TOOLS.bind([tool], Place("", provider), **rules)
     assert made.metadata
     return made.metadata[PROVIDER_TOOL]
 
@@ -62,8 +62,8 @@ def test_limits_go_along_as_far_as_the_provider_knows_them() -> None:
 
 
 def test_a_model_whose_provider_has_no_search_gets_none() -> None:
-    assert TOOLS.bind(["web_search"], "", "ollama") == []
-    assert [tool.name for tool in TOOLS.bind(["web_search", "web_fetch"], "", "")] == ["web_fetch"]
+    assert TOOLS.bind(["web_search"], Place("", "ollama")) == []
+    assert [tool.name for tool in TOOLS.bind(["web_search", "web_fetch"], Place("", ""))] == ["web_fetch"]
 
 
 def test_the_official_openai_api_is_asked_through_responses(monkeypatch: pytest.MonkeyPatch) -> None:

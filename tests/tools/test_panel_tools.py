@@ -115,14 +115,14 @@ def test_the_schemas_say_what_a_model_may_send(careless: PanelTools) -> None:
     assert set(fetch["parameters"]["properties"]) == {"url", "start"}
 
 
-@pytest.mark.parametrize(("name", "said"), [("web_serch", "web_search"), ("bash", "not available yet")])
+@pytest.mark.parametrize(("name", "said"), [("web_serch", "web_search"), ("bsh", "bash")])
 def test_a_tool_that_does_not_exist_is_refused_by_name(careless: PanelTools, name: str, said: str) -> None:
     with pytest.raises(SettingsError) as caught:
         careless.bind(["web_fetch", name])
 
     assert (caught.value.field, caught.value.value) == ("tools", name)
     assert said in f"{caught.value} {caught.value.hint}"
-    assert "web_fetch, web_search" in str(caught.value.hint)
+    assert "bash, web_fetch, web_search" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("kind", ["allowed_domains", "excluded_domains", "blocked_domains"])
@@ -135,17 +135,17 @@ def test_a_rule_that_is_none_is_refused_by_its_setting(careless: PanelTools, kin
     assert caught.value.field == kind
 
 
-def test_without_a_backend_search_is_not_offered_and_the_notes_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_backend_search_is_not_offered_and_it_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
     none = make_panel_tools({"FUSION_SEARCH": "none"})
     monkeypatch.setitem(sys.modules, "ddgs", None)
     missing = make_panel_tools({})
 
     for tools in (none, missing):
-        assert tools.offered == ("web_fetch",)
         assert [tool.name for tool in tools.bind(["web_search", "web_fetch"])] == ["web_fetch"]
-        assert "local:DIR" in tools.notes[0]
-        assert "pip install" in tools.notes[0]
-    assert "'none'" in none.notes[0]
+        (note,) = tools.missing(["web_search", "web_fetch"])
+        assert "local:DIR" in note
+        assert "pip install" in note
+    assert none.missing(["web_fetch"]) == []
 
 
 @pytest.mark.parametrize(

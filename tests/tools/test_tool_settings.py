@@ -9,7 +9,7 @@ from langchain_core.tools import BaseTool, ToolException
 
 from fusion_graph.errors import SettingsError
 from fusion_graph.seats import PanelTool
-from fusion_graph.tools import Hit, PanelTools, SearchRequest
+from fusion_graph.tools import Hit, PanelTools, Place, SearchRequest
 from fusion_graph.tools.web.download import Downloader
 from fusion_graph.tools.web.network import Endpoint
 from fusion_graph.tools.web.pages import Page, Pages
@@ -137,8 +137,8 @@ async def site() -> Any:
 
 async def test_one_fetch_of_a_page_serves_all_seats_of_a_run_and_no_other_run(site: Site) -> None:
     tools, url = PanelTools(None, Downloader(opened=site.opened())), f"http://127.0.0.1:{site.port}/a"
-    seats = [tools.bind(["web_fetch"], "run 1")[0] for _ in range(3)]
-    (other,) = tools.bind(["web_fetch"], "run 2")
+    seats = [tools.bind(["web_fetch"], Place("run 1"))[0] for _ in range(3)]
+    (other,) = tools.bind(["web_fetch"], Place("run 2"))
 
     together = [asyncio.create_task(use(seat, url=f"{url}#{number}")) for number, seat in enumerate(seats)]
     await site.asked.wait()
@@ -157,8 +157,8 @@ async def test_seats_under_other_rules_do_not_share_a_page(site: Site) -> None:
     site.go.set()
     tools, url = PanelTools(None, Downloader(opened=site.opened())), f"http://127.0.0.1:{site.port}/a"
     (free,), (bound,) = (
-        tools.bind(["web_fetch"], "run"),
-        tools.bind(["web_fetch"], "run", blocked_domains=["127.0.0.1"]),
+        tools.bind(["web_fetch"], Place("run")),
+        tools.bind(["web_fetch"], Place("run"), blocked_domains=["127.0.0.1"]),
     )
 
     await use(free, url=url)
@@ -170,7 +170,7 @@ async def test_seats_under_other_rules_do_not_share_a_page(site: Site) -> None:
 
 async def test_a_seat_that_is_cut_while_it_waits_stops_no_other_seats_fetch(site: Site) -> None:
     tools, url = PanelTools(None, Downloader(opened=site.opened())), f"http://127.0.0.1:{site.port}/a"
-    first, second = (asyncio.create_task(use(tools.bind(["web_fetch"], "run")[0], url=url)) for _ in range(2))
+    first, second = (asyncio.create_task(use(tools.bind(["web_fetch"], Place("run"))[0], url=url)) for _ in range(2))
     await site.asked.wait()
 
     first.cancel()
@@ -184,7 +184,7 @@ async def test_a_failure_is_told_to_all_who_wait_and_then_tried_again(site: Site
     site.go.set()
     site.status = "503 Down"
     tools, url = PanelTools(None, Downloader(opened=site.opened())), f"http://127.0.0.1:{site.port}/a"
-    (seat,) = tools.bind(["web_fetch"], "run")
+    (seat,) = tools.bind(["web_fetch"], Place("run"))
 
     failed = await asyncio.gather(use(seat, url=url), use(seat, url=url), return_exceptions=True)
     site.status = "200 OK"
