@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fusion_graph.chat_model import ChatFusion
     from fusion_graph.deployment import build_fusion_graph
     from fusion_graph.errors import FusionError, ModelLoadError, SettingsError
     from fusion_graph.results import run_result
@@ -11,9 +12,11 @@ if TYPE_CHECKING:
     from fusion_graph.seats import PanelTool, Seat
     from fusion_graph.settings import FusionSettings
     from fusion_graph.state import FusionInput, FusionOutput, FusionState
+    from fusion_graph.tool import make_fusion_tool
 
 __version__ = "0.1.0"
 __all__ = [
+    "ChatFusion",
     "FusionError",
     "FusionInput",
     "FusionOutput",
@@ -25,11 +28,14 @@ __all__ = [
     "Seat",
     "SettingsError",
     "build_fusion_graph",
+    "make_fusion_tool",
     "open_runs",
     "run_result",
 ]
 
 _HOMES = {
+    "ChatFusion": "chat_model",
+    "make_fusion_tool": "tool",
     "build_fusion_graph": "deployment",
     "FusionError": "errors",
     "ModelLoadError": "errors",

@@ -14,6 +14,7 @@ from langgraph.errors import NodeError
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
+from fusion_graph.bridge import BridgedStateGraph
 from fusion_graph.calls import Ask, error_of
 from fusion_graph.errors import LeaseLostError
 from fusion_graph.nodes.approve import approve
@@ -35,7 +36,7 @@ def build_graph(
     *, ask: Ask, offer_tools: OfferTools, settle: Settle, estimate: EstimateRun
 ) -> StateGraph[FusionState, FusionSettings, FusionInput, FusionOutput]:
     """Return the uncompiled graph over its collaborators; `deployment.build_fusion_graph` passes the real ones."""
-    builder = StateGraph(
+    builder = BridgedStateGraph(
         FusionState, context_schema=FusionSettings, input_schema=FusionInput, output_schema=FusionOutput
     )
     panelist = build_panelist_graph(ask=ask, offer_tools=offer_tools).compile(name="panelist")

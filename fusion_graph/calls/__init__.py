@@ -11,6 +11,7 @@ from fusion_graph.calls.call import (
     Price,
     Reply,
     RunScope,
+    inside_fusion,
     run_scope,
     time_limit,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Reply",
     "RunScope",
     "error_of",
+    "inside_fusion",
     "run_scope",
     "time_limit",
 ]

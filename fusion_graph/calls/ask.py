@@ -22,7 +22,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
 
-from fusion_graph.calls.call import Call, Emit, LoadModel, Price, Reply, run_scope, time_limit
+from fusion_graph.calls.call import Call, Emit, LoadModel, Price, Reply, inside_fusion, run_scope, time_limit
 from fusion_graph.calls.library_errors import is_ours, retry_after, said
 from fusion_graph.calls.limiter import Limiter
 from fusion_graph.calls.messages import (
@@ -106,6 +106,7 @@ class Asker:
 
         If it failed and names a fallback, that model is asked in the time that is left; the ledger tells of both.
         """
+        inside_fusion.set(True)  # of this node's own context; its task ends with it
         stand_in = (
             replace(call, model=call.fallback, key=f"{call.key}:fallback", fallback="") if call.fallback else None
         )

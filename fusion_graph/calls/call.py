@@ -68,6 +68,10 @@ _NO_RUN = RunScope(run_id="")
 run_scope: ContextVar[RunScope] = ContextVar("run_scope", default=_NO_RUN)
 
 
+# Whether this code runs for a model or a tool of a fusion: what would fuse again there answers without a panel.
+inside_fusion: ContextVar[bool] = ContextVar("inside_fusion", default=False)
+
+
 class Cut(Protocol):
     """What may end a call before its time, from outside."""
 

@@ -10,7 +10,7 @@ from fusion_graph import prompts
 from fusion_graph.calls import Ask, Call, Reply
 from fusion_graph.nodes.asking import ask_with_room
 from fusion_graph.schemas import Decision, RunStatus
-from fusion_graph.settings import FusionSettings, load_settings
+from fusion_graph.settings import MAX_TOKENS, FusionSettings, load_settings
 from fusion_graph.state import FusionState
 
 
@@ -27,7 +27,7 @@ async def decide(state: FusionState, runtime: Runtime[FusionSettings], *, ask: A
         timeout_seconds=settings.panel_timeout_seconds,
         tools=[prompts.FUSION_TOOL, *tools],
         tool_choice=caller.get("tool_choice"),
-        max_tokens=settings.max_completion_tokens,
+        max_tokens=min(settings.max_completion_tokens, caller.get("max_tokens") or MAX_TOKENS),
     )
     reply = await ask_with_room(ask, call, runtime.stream_writer, whole=False)
     return {"calls": reply.entries, **_decided(reply, runtime)}

@@ -13,7 +13,7 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.runtime import Runtime
 
 from fusion_graph import prompts
-from fusion_graph.calls import run_scope, time_limit
+from fusion_graph.calls import inside_fusion, run_scope, time_limit
 from fusion_graph.errors import redact
 from fusion_graph.evidence import sources_in
 from fusion_graph.nodes.quorum import panel_of
@@ -37,6 +37,7 @@ async def run_tools(
     state: PanelistState, config: RunnableConfig, runtime: Runtime[FusionSettings], *, offer_tools: OfferTools
 ) -> dict[str, Any]:
     """Run the calls of the last message side by side, at most eight; every call gets a result the model can act on."""
+    inside_fusion.set(True)  # of this node's own context; its task ends with it
     started = time.monotonic()
     message = state["messages"][-1]
     calls = message.tool_calls if isinstance(message, AIMessage) else []

@@ -18,7 +18,7 @@ from fusion_graph.evidence import check_citations, renumbered
 from fusion_graph.nodes.asking import ask_with_room
 from fusion_graph.results import answered, panel_failure, tool_result
 from fusion_graph.schemas import CallEntry, FailureReason, RunStatus, SeatResult, Source
-from fusion_graph.settings import FusionSettings, load_settings
+from fusion_graph.settings import MAX_TOKENS, FusionSettings, load_settings
 from fusion_graph.state import FusionState
 
 FIRST_SHARE = 0.6  # of the time left goes to a writer while there is another to fall back to
@@ -147,7 +147,7 @@ def _call(turn: _Turn, model: str, share: float, number: int, seconds: float) ->
         tools=tools,
         tool_choice=None if choice == prompts.FUSION_TOOL_NAME else choice,
         response_format=caller.get("response_format"),
-        max_tokens=turn.settings.max_completion_tokens,
+        max_tokens=min(turn.settings.max_completion_tokens, caller.get("max_tokens") or MAX_TOKENS),
         delta_event="answer_delta",
         preface=_label(turn),
     )

@@ -11,13 +11,13 @@ import stat
 import threading
 import time
 import uuid
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from fusion_graph.errors import SettingsError
 from fusion_graph.schemas import SeatFile
@@ -50,7 +50,8 @@ class Workspaces:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.owner = DROPPED if hasattr(os, "geteuid") and os.geteuid() == 0 else None
         self._home = home("data", environ)
-        self._locks: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
+        self._locks: WeakValueDictionary[Path, threading.Lock] = WeakValueDictionary()
+        self._guard = threading.Lock()
 
     @cached_property
     def root(self) -> Path:
@@ -92,7 +93,8 @@ class Workspaces:
 
     def lock(self, folder: Path) -> threading.Lock:
         """Return what is held while a command runs in a folder: calls of one step are made side by side."""
-        return self._locks[folder]
+        with self._guard:
+            return self._locks.setdefault(folder, threading.Lock())
 
     def remove(self, key: str) -> None:
         """Remove the folders of a run, if there are any. Blocks; raises OSError."""
