@@ -97,7 +97,7 @@ class FusionSettings(Checked):
         "messages", "What the panel sees: the whole conversation, or the last prompt only", "panelist"
     )
     tools: list[str | PanelTool] = _setting(
-        ["web_search", "web_fetch"], "Tools of the panel: web_search, web_fetch, mcp:SERVER, community:CLASS; "
+        ["web_search", "web_fetch"], "Tools of the panel: web_search, web_fetch, bash, mcp:SERVER, community:CLASS; "
         "empty: none", "panelist", max_length=MAX_TOOLS,
     )  # fmt: skip
     excluded_domains: list[str] = _setting(

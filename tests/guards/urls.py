@@ -2,9 +2,9 @@
 
 # ruff: noqa: RUF001 - letters that look alike are what these URLs are about
 
-from ipaddress import ip_address
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TypeAlias
 
 from fusion_graph.tools import make_panel_tools
