@@ -9,33 +9,30 @@ from operator import itemgetter
 from typing import Any, cast
 
 from langchain_core.callbacks import (
-    AsyncCallbackManager,
     AsyncCallbackManagerForLLMRun,
-    BaseCallbackHandler,
     CallbackManagerForLLMRun,
 )
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, BaseMessage
-from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableMap, RunnablePassthrough
 from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tools import BaseTool
-from langchain_core.tracers.base import BaseTracer
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from fusion_graph import bridge
 from fusion_graph.calls import inside_fusion
+from fusion_graph.chat_model.asking import caller_of, choice_of, format_of, preset_of, tracers_of
+from fusion_graph.chat_model.telling import Stopper, stopped, told_by, usable
 from fusion_graph.deployment import Parts
-from fusion_graph.errors import FusionError, SettingsError
+from fusion_graph.errors import SettingsError
 from fusion_graph.events import LiveRun
 from fusion_graph.graph import build_graph
-from fusion_graph.schemas import Caller
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import FusionInput
 
@@ -82,7 +79,7 @@ class ChatFusion(BaseChatModel):
         base = (
             settings.model_dump(include=settings.model_fields_set) if isinstance(settings, FusionSettings) else settings
         )
-        named = _preset_of(str(values.get("model") or values.get("model_name") or "fusion"))
+        named = preset_of(str(values.get("model") or values.get("model_name") or "fusion"))
         values["settings"] = FusionSettings.model_validate({**named, **base, **own})
         return values
 
@@ -116,7 +113,7 @@ class ChatFusion(BaseChatModel):
         The panel never gets them: it has tools of its own (`settings.tools`).
         """
         formatted = [convert_to_openai_tool(tool, strict=strict) for tool in tools]
-        return self.bind(tools=formatted, tool_choice=_choice(tool_choice, formatted), **kwargs)
+        return self.bind(tools=formatted, tool_choice=choice_of(tool_choice, formatted), **kwargs)
 
     def with_structured_output(
         self, schema: dict[str, Any] | type, *, include_raw: bool = False, method: str = "json_schema", **kwargs: Any
@@ -128,7 +125,7 @@ class ChatFusion(BaseChatModel):
             hint = "use json_schema, json_mode or function_calling"
             raise SettingsError(f"method = {method!r} is not known", field="method", value=method, hint=hint)
         traced = {"kwargs": {"method": method, **kwargs}, "schema": convert_to_json_schema(schema)}
-        wanted = _format(schema, method, strict=kwargs.get("strict"))
+        wanted = format_of(schema, method, strict=kwargs.get("strict"))
         asked = self.bind(response_format=wanted, ls_structured_output_format=traced)
         is_model = isinstance(schema, type) and is_basemodel_subclass(schema)
         parser: Any = PydanticOutputParser(pydantic_object=schema) if is_model else JsonOutputParser()
@@ -191,11 +188,11 @@ class ChatFusion(BaseChatModel):
     ) -> ChatResult:
         live = self._start(messages, manager, kwargs)
         try:
-            result = _usable(await live.result())
+            result = usable(await live.result())
         finally:
             live.cancel_soon()
-        text = _stopped(result["answer"], stop or self.stop)
-        message = AIMessage(text, tool_calls=result["tool_calls"], **_told(result))
+        text = stopped(result["answer"], stop or self.stop)
+        message = AIMessage(text, tool_calls=result["tool_calls"], **told_by(result))
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     async def _chunks(
@@ -203,7 +200,7 @@ class ChatFusion(BaseChatModel):
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
         """Yield the writer's text as it comes, then one last chunk with tool calls, usage and what became of the run."""
         live = self._start(messages, manager, kwargs)
-        said, kept = "", _Stopper(stop or self.stop)
+        said, kept = "", Stopper(stop or self.stop)
         try:
             async for event in live.events():
                 if event["type"] == "answer_delta":
@@ -212,7 +209,7 @@ class ChatFusion(BaseChatModel):
                         yield ChatGenerationChunk(message=AIMessageChunk(content=text))
                 elif event["type"] == "item_incomplete" and event["item"].startswith("answer") and said:
                     yield ChatGenerationChunk(message=AIMessageChunk(content=_CUT))
-            result = _usable(await live.result())
+            result = usable(await live.result())
         finally:
             live.cancel_soon()
         rest = kept.take(result["answer"] if not said else "") + kept.end()
@@ -220,7 +217,7 @@ class ChatFusion(BaseChatModel):
             tool_call_chunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=index)
             for index, call in enumerate(result["tool_calls"])
         ]
-        last = AIMessageChunk(content=rest, tool_call_chunks=calls, chunk_position="last", **_told(result))
+        last = AIMessageChunk(content=rest, tool_call_chunks=calls, chunk_position="last", **told_by(result))
         yield ChatGenerationChunk(message=last)
 
     def _start(self, messages: list[BaseMessage], manager: Any, kwargs: Mapping[str, Any]) -> LiveRun:
@@ -232,8 +229,8 @@ class ChatFusion(BaseChatModel):
             hint = "use the graph (build_fusion_graph) with a checkpointer"
             raise SettingsError("a chat model cannot wait for an approval", field="approve", value=True, hint=hint)
         live = LiveRun(uuid.uuid4().hex, "")
-        config: RunnableConfig = {"callbacks": _tracers(manager), "run_name": "fusion"}
-        caller = _caller({"max_tokens": self.max_tokens, **kwargs})
+        config: RunnableConfig = {"callbacks": tracers_of(manager), "run_name": "fusion"}
+        caller = caller_of({"max_tokens": self.max_tokens, **kwargs})
         graph_input: FusionInput = {"messages": cast("list[AnyMessage]", messages), "caller": caller}
 
         def start() -> None:
@@ -250,114 +247,3 @@ class ChatFusion(BaseChatModel):
             parts = Parts.real(load_model=self.load_model, tools=self.panel_tools)
             self._graph = build_graph(**parts.collaborators).compile(checkpointer=False, name="fusion")
         return self._graph
-
-
-def _preset_of(model: str) -> dict[str, str]:
-    """Return what a model's name says of the preset: `fusion`, `fusion/<preset>`, or a preset's name alone."""
-    name = model.removeprefix("openrouter/")
-    if name == "fusion":
-        return {}
-    return {"preset": name.removeprefix("fusion/")}
-
-
-def _choice(choice: str | bool | dict[str, Any] | None, tools: Sequence[Mapping[str, Any]]) -> Any:  # noqa: FBT001
-    if choice in {True, "any"} if isinstance(choice, (bool, str)) else False:
-        return "required"
-    if isinstance(choice, str) and choice not in {"auto", "none", "required"}:
-        names = [tool["function"]["name"] for tool in tools]
-        if choice not in names:
-            raise ValueError(f"tool_choice = {choice!r} is none of the tools: {', '.join(names)}")
-        return {"type": "function", "function": {"name": choice}}
-    return choice or None
-
-
-def _format(schema: dict[str, Any] | type, method: str, *, strict: bool | None) -> dict[str, Any]:
-    if method == "json_mode":
-        return {"type": "json_object"}
-    parameters = convert_to_json_schema(schema, strict=strict)
-    name = str(parameters.get("title") or "answer")
-    return {"type": "json_schema", "json_schema": {"name": name, "schema": parameters, "strict": bool(strict)}}
-
-
-def _caller(kwargs: Mapping[str, Any]) -> Caller:
-    return cast("Caller", {name: kwargs[name] for name in Caller.__annotations__ if kwargs.get(name) is not None})
-
-
-def _tracers(manager: Any) -> AsyncCallbackManager | None:
-    """Return what makes the run's calls show up below this one in traces.
-
-    Other handlers would count tokens twice: what the calls took is in this model's own message as well.
-    """
-    if manager is None:
-        return None
-    handlers: list[BaseCallbackHandler] = [
-        handler for handler in manager.inheritable_handlers if isinstance(handler, BaseTracer)
-    ]
-    return AsyncCallbackManager(
-        handlers=handlers,
-        inheritable_handlers=handlers,
-        parent_run_id=manager.run_id,
-        inheritable_tags=manager.inheritable_tags,
-        inheritable_metadata=manager.inheritable_metadata,
-    )
-
-
-def _usable(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result that holds an answer or calls of the caller's tools. Raises FusionError if it holds neither."""
-    if not result["answer"] and not result["tool_calls"]:
-        raise FusionError("; ".join(result["reasons"]) or f"no answer: {result.get('failure_reason')}")
-    return result
-
-
-def _told(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a message says beside its text: tokens of all calls, the model that wrote it, and the run."""
-    tokens, writer = result["usage"]["total"], (result["settings"] or {}).get("writer") or "fusion"
-    told = {name: value for name, value in result.items() if name not in {"answer", "tool_calls"}}
-    return {
-        "usage_metadata": UsageMetadata(
-            input_tokens=tokens["input_tokens"],
-            output_tokens=tokens["output_tokens"],
-            total_tokens=tokens["input_tokens"] + tokens["output_tokens"],
-            input_token_details={"cache_read": tokens["cached_tokens"]},
-            output_token_details={"reasoning": tokens["reasoning_tokens"]},
-        ),
-        "response_metadata": {
-            "model_name": writer,
-            "model_provider": "fusion",
-            "finish_reason": "tool_calls" if result["tool_calls"] else "stop",
-            "fusion": told,
-        },
-    }
-
-
-def _stopped(text: str, stop: Sequence[str] | None) -> str:
-    stopper = _Stopper(stop)
-    return stopper.take(text) + stopper.end()
-
-
-class _Stopper:
-    """Text up to the first of some words, also where one comes in two pieces."""
-
-    def __init__(self, words: Sequence[str] | None) -> None:
-        self._words = [word for word in words or () if word]
-        self._held = ""
-        self._is_over = False
-
-    def take(self, text: str) -> str:
-        """Return what can be said now."""
-        if self._is_over or not self._words:
-            return "" if self._is_over else text
-        self._held += text
-        places = [place for word in self._words if (place := self._held.find(word)) >= 0]
-        if places:
-            said, self._held, self._is_over = self._held[: min(places)], "", True
-            return said
-        keep = max(len(word) for word in self._words) - 1
-        cut = max(len(self._held) - keep, 0)
-        said, self._held = self._held[:cut], self._held[cut:]
-        return said
-
-    def end(self) -> str:
-        """Return what was held back."""
-        held, self._held = self._held, ""
-        return held
