@@ -16,6 +16,8 @@ RunState: TypeAlias = Literal[
     "cancelled",  # stopped on purpose; it can be resumed
     "stopped",  # its process is gone; it can be resumed
 ]
+# Sent with every call that a fusion makes, to models and tools: a server of ours that gets it asks no panel.
+DEPTH = {"x-openrouter-fusion-depth": "1"}
 ENDED: frozenset[str] = frozenset(get_args(Status))  # the other states of a run can be gone on from
 Outcome: TypeAlias = Literal[
     "answer",

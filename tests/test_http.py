@@ -105,6 +105,14 @@ async def test_the_ledger_equals_the_servers_log_entry_by_entry(graph: Any, serv
         assert ledger[response_id]["tokens"]["output"] == entry.usage["completion_tokens"]
 
 
+async def test_every_call_says_that_a_fusion_makes_it_so_that_a_server_of_ours_asks_no_panel_again(
+    graph: Any, server: ModelServer
+) -> None:
+    await turn(graph)
+
+    assert {entry.headers.get("x-openrouter-fusion-depth") for entry in server.log} == {"1"}
+
+
 async def test_a_budget_of_one_tool_round_still_ends_in_an_answer(graph: Any, server: ModelServer) -> None:
     result = await turn(graph, max_tool_calls=1)
 

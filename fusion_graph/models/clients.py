@@ -16,6 +16,8 @@ from typing import Any
 
 import openai
 
+from fusion_graph.schemas import DEPTH
+
 READ_SECONDS = 1800.0  # of silence; the callers' own deadlines are shorter
 CONNECT_SECONDS = 5.0
 
@@ -47,7 +49,9 @@ def async_client(base_url: str, api_key: str) -> openai.AsyncOpenAI:
     key = (base_url, api_key)
     if key not in held.clients:
         http = openai.DefaultAsyncHttpxClient(timeout=_timeout())
-        held.clients[key] = openai.AsyncOpenAI(base_url=base_url, api_key=api_key, max_retries=0, http_client=http)
+        held.clients[key] = openai.AsyncOpenAI(
+            base_url=base_url, api_key=api_key, max_retries=0, http_client=http, default_headers=DEPTH
+        )
     return held.clients[key]
 
 
@@ -55,7 +59,7 @@ def async_client(base_url: str, api_key: str) -> openai.AsyncOpenAI:
 def sync_client(base_url: str, api_key: str) -> openai.OpenAI:
     """Return the process's client for synchronous calls to a server."""
     http = openai.DefaultHttpxClient(timeout=_timeout())
-    client = openai.OpenAI(base_url=base_url, api_key=api_key, max_retries=0, http_client=http)
+    client = openai.OpenAI(base_url=base_url, api_key=api_key, max_retries=0, http_client=http, default_headers=DEPTH)
     atexit.register(client.close)
     return client
 

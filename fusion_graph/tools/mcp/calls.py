@@ -19,12 +19,11 @@ from pydantic import Field
 
 from fusion_graph.characters import visible
 from fusion_graph.errors import redact
+from fusion_graph.schemas import DEPTH
 from fusion_graph.tools.failures import refused
 from fusion_graph.tools.mcp.apart import apart
 from fusion_graph.tools.mcp.config import McpServer
 
-# The server may lead back to a server of ours, which asks no panel again when it is told that one is at work.
-DEPTH = {"x-openrouter-fusion-depth": "1"}
 _MAX_WORDS = 400  # characters of an error, and of what a program last said on stderr
 _ENDED = {"Connection closed", "Session terminated"}
 # An ExceptionGroup holds what ended the transport's own tasks, whose exceptions are those named here.
