@@ -13,6 +13,7 @@ from fusion_graph.tools.bash.choice import Shells
 from fusion_graph.tools.bash.outcome import Outcome, Shell, ShellError
 from fusion_graph.tools.bash.tool import make_bash_tool
 from tests.bash.running import command_lines_with, wait_for
+from tests.system import required
 
 PLACE = "run-1/1"
 
@@ -207,6 +208,22 @@ async def test_a_call_that_is_cancelled_leaves_no_process(sandbox: Shells) -> No
         await task
 
     assert command_lines_with("sleep 986") == []
+
+
+async def test_if_memory_runs_out_a_command_is_ended_before_anything_else(sandbox: Shells) -> None:
+    told = await ran(bash(sandbox), "cat /proc/self/oom_score_adj")
+
+    assert told["stdout"] == "1000\n"
+
+
+async def test_ordinary_programs_that_share_memory_in_files_are_let_work(sandbox: Shells) -> None:
+    required("python3", "python3")
+    locks = "[multiprocessing.Lock() for _ in range(20)]"
+    script = f"import multiprocessing, time\nlocks = {locks}\ntime.sleep(0.3)\nprint(len(locks))"
+
+    told = await ran(bash(sandbox), f"python3 - <<'END'\n{script}\nEND")
+
+    assert (told["stdout"], told.get("killed")) == ("20\n", None)
 
 
 async def test_a_workspace_that_cannot_be_made_is_told_and_nothing_runs(home: Path) -> None:

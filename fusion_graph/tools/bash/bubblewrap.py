@@ -32,8 +32,10 @@ _VARIABLES = {
     "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
 }
 # The limit on processes is set in here, where it counts those of this sandbox and no others of the user. What is kept
-# of one command for the next is the folder it ended in, and only the shell inside ever reads that.
+# of one command for the next is the folder it ended in, and only the shell inside ever reads that. Should the machine
+# run out of memory, the kernel ends a command first.
 _INNER = f"""ulimit -u "$1" || exit 125
+echo 1000 2>/dev/null > /proc/self/oom_score_adj
 cd "$(cat {INSIDE}/{CWD_FILE} 2>/dev/null)" 2>/dev/null || cd {INSIDE}
 trap 'pwd -P > {INSIDE}/{CWD_FILE}' EXIT
 . {COMMAND_FILE}"""

@@ -11,18 +11,16 @@ from dataclasses import dataclass
 
 _LOAD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # BPF opcodes
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000  # SECCOMP_RET_*
-_EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
-_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = (
-    0,
-    4,
-    16,
-)  # offsets in struct seccomp_data; little-endian, so the low half is first
+_EPERM, _ENOSYS, _EOPNOTSUPP, _EAFNOSUPPORT = 1, 38, 95, 97
+# Offsets in struct seccomp_data; it is little-endian, so the low half of an argument is first.
+_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
 _X32 = 0x40000000  # set in the numbers of the x32 ABI, a second door to every call
 
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _SETUID_BITS = 0o6000
 _CREATES = 0o100 | 0o20000000  # O_CREAT, and the bit that makes O_TMPFILE
-_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # type into a terminal
+_KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE: room beyond the end of a file, which the limit on its size does not see
+_TIOCSTI, _TIOCLINUX, _TIOCSETD = 0x5412, 0x541C, 0x5423  # type into a terminal; give it another driver
 _FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6: not AF_VSOCK, which no namespace holds, nor AF_ALG, AF_NETLINK
 
 # Number on x86_64 and on aarch64; None: the architecture does not have it.
@@ -41,6 +39,7 @@ _FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
     "chroot": (161, 51),
     "move_mount": (429, 429),
     "open_tree": (428, 428),
+    "open_tree_attr": (467, 467),
     "fsopen": (430, 430),
     "fsconfig": (431, 431),
     "fsmount": (432, 432),
@@ -72,6 +71,8 @@ _FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
     "quotactl_fd": (443, 443),
     "fanotify_init": (300, 262),
     "lookup_dcookie": (212, 18),
+    "io_setup": (206, 0),
+    "vmsplice": (278, 75),
     "modify_ldt": (154, None),
     "iopl": (172, None),
     "ioperm": (173, None),
@@ -85,6 +86,10 @@ _FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
     "memfd_secret": (447, 447),
     "shmget": (29, 194),
     "msgget": (68, 186),
+    "semget": (64, 190),
+    # open files on their way from process to process, which no list of descriptors shows
+    "sendmsg": (46, 211),
+    "sendmmsg": (307, 269),
 }
 _UNKNOWN: dict[str, tuple[int | None, int | None]] = {
     "clone3": (435, 435),  # its flags are out of sight: C libraries then use clone
@@ -100,6 +105,7 @@ class _Arguments:
     argument: int
     bits: int
     if_bits: int = 0
+    errno: int = _EPERM
 
 
 _BY_BITS = {
@@ -111,8 +117,10 @@ _BY_BITS = {
     "creat": _Arguments((85, None), 1, _SETUID_BITS),
     "open": _Arguments((2, None), 2, _SETUID_BITS, if_bits=_CREATES),
     "openat": _Arguments((257, 56), 3, _SETUID_BITS, if_bits=_CREATES),
+    "fallocate": _Arguments((285, 47), 1, _KEEP_SIZE, errno=_EOPNOTSUPP),
 }
-_IOCTL, _SOCKET = (16, 29), (41, 198)
+_IOCTL, _SOCKET, _MMAP = (16, 29), (41, 198), (9, 222)
+_MAP_SHARED, _MAP_ANONYMOUS = 1, 0x20
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # place in the pairs above, AUDIT_ARCH_*
 
 
@@ -135,8 +143,10 @@ def filter_program(machine: str = "") -> bytes | None:
         program += _on(numbers[place], _refusal(_EPERM))
     for rule in _BY_BITS.values():
         program += _on(rule.numbers[place], _refused_bits(rule))
-    program += _on(_IOCTL[place], [_argument(1), *_any_equal((_TIOCSTI, _TIOCLINUX), _refusal(_EPERM))])
+    program += _on(_IOCTL[place], [_argument(1), *_any_equal((_TIOCSTI, _TIOCLINUX, _TIOCSETD), _refusal(_EPERM))])
     program += _on(_SOCKET[place], [_argument(0), *_any_equal(_FAMILIES, _allowed()), *_refusal(_EAFNOSUPPORT)])
+    shared = _when(_JUMP_SET, _MAP_SHARED, _refusal(_EPERM))  # memory that stays when no process shows it
+    program += _on(_MMAP[place], [_argument(3), *_when(_JUMP_SET, _MAP_ANONYMOUS, shared)])
     return b"".join([*program, *_allowed()])
 
 
@@ -171,5 +181,5 @@ def _any_equal(values: Iterable[int], then: list[bytes]) -> list[bytes]:
 
 
 def _refused_bits(rule: _Arguments) -> list[bytes]:
-    tested = [_argument(rule.argument), *_when(_JUMP_SET, rule.bits, _refusal(_EPERM))]
+    tested = [_argument(rule.argument), *_when(_JUMP_SET, rule.bits, _refusal(rule.errno))]
     return [_argument(rule.argument - 1), *_when(_JUMP_SET, rule.if_bits, tested)] if rule.if_bits else tested

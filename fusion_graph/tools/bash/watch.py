@@ -6,12 +6,13 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fusion_graph.tools.bash.holding import MOST_DESCRIPTORS, MOST_MAPPINGS, holding, is_at_work, tree
 from fusion_graph.tools.bash.outcome import MIB, Capture, Limits, Outcome
 from fusion_graph.tools.bash.workspace import Usage, usage
 
@@ -23,8 +24,8 @@ _LIMITED = (
 _TICK = 0.05  # seconds between two looks
 _GRACE = 0.5  # seconds that output is still read when the shell is gone, and something else holds its end
 _CHUNK = 64 * 1024
-_MOST_DESCRIPTORS = 4_000  # of the whole command: more cannot be looked at as often as is needed
-_MEMORY = ("RssAnon:", "RssShmem:", "VmSwap:")
+_STARTING = 2.0  # seconds in which the first process may still be closed to us
+_END = 5.0  # seconds for what was killed to be gone
 _TIMED_OUT, _KILLED = 124, 137  # exit codes, as coreutils' timeout and shells have them
 
 
@@ -88,13 +89,17 @@ class Watched:
 
     def _excess(self, pid: int, seconds: float, said: int, before: Usage) -> str:
         """Return in words which limit is passed, "" if none is."""
-        limits, taken, held = self.limits, usage(self.workspace), _holding(pid, self.workspace)
+        limits, taken, held = self.limits, usage(self.workspace), holding(pid, self.workspace, self.limits)
         passed = {
             "it was no longer wanted": self.stop.is_set(),
             f"it took longer than {self.seconds:g} s": seconds > self.seconds,
             f"it wrote more than {limits.output_bytes // MIB} MiB of output": said > limits.output_bytes,
             f"it took more than {limits.memory // MIB} MiB of memory": held.memory > limits.memory,
-            f"it held more than {_MOST_DESCRIPTORS} open files": held.descriptors > _MOST_DESCRIPTORS,
+            f"it held more than {MOST_DESCRIPTORS} open files": held.descriptors > MOST_DESCRIPTORS,
+            f"it had more than {MOST_MAPPINGS} pieces of memory": held.mappings > MOST_MAPPINGS,
+            "it shared memory that cannot be counted": held.shares,
+            "one of its processes cannot be looked into": held.hides or (held.starts and seconds > _STARTING),
+            f"its files in memory are more than {limits.workspace_files:,}": held.in_memory > limits.workspace_files,
             f"its files are more than {limits.workspace_bytes // MIB} MiB": (
                 taken.bytes + held.unlinked > max(limits.workspace_bytes, before.bytes)
             ),
@@ -104,46 +109,6 @@ class Watched:
             taken.trouble: bool(taken.trouble),
         }
         return next((reason for reason, is_so in passed.items() if is_so), "")
-
-
-@dataclass(slots=True)
-class _Holding:
-    """What the processes of a command hold: bytes of memory, open descriptors, bytes of files without a name."""
-
-    memory: int = 0
-    descriptors: int = 0
-    unlinked: int = 0
-
-
-def _holding(pid: int, workspace: Path) -> _Holding:
-    held, seen, device = _Holding(), set(), os.stat(workspace).st_dev
-    for each in _tree(pid):
-        with suppress(OSError, ValueError):  # it has ended meanwhile
-            held.memory += _memory(each)
-            for number in os.listdir(f"/proc/{each}/fd"):
-                held.descriptors += 1
-                status = os.stat(f"/proc/{each}/fd/{number}")
-                key = status.st_dev, status.st_ino
-                if status.st_nlink == 0 and status.st_dev == device and key not in seen:
-                    seen.add(key)
-                    held.unlinked += status.st_blocks * 512
-    return held
-
-
-def _memory(pid: int) -> int:
-    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
-        return sum(int(line.split()[1]) * 1024 for line in status if line.startswith(_MEMORY))
-
-
-def _tree(pid: int) -> Iterator[int]:
-    """Yield the ids of a process and of all that descend from it; those whose parents are gone belong to its init."""
-    waiting = [pid]
-    while waiting:
-        yield (each := waiting.pop())
-        with suppress(OSError):
-            for task in os.listdir(f"/proc/{each}/task"):
-                with open(f"/proc/{each}/task/{task}/children", encoding="ascii") as children:
-                    waiting += map(int, children.read().split())
 
 
 def _read(selector: selectors.BaseSelector) -> None:
@@ -158,12 +123,15 @@ def _read(selector: selectors.BaseSelector) -> None:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End what is left: the init of a sandbox dies with its parent, and all else in there with it."""
-    descendants = list(_tree(process.pid)) if process.poll() is None else []
+    descendants = list(tree(process.pid)) if process.poll() is None else []
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     for pid in descendants:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
+    end = time.monotonic() + _END
+    while any(map(is_at_work, descendants[1:])) and time.monotonic() < end:  # the first one is waited for by Popen
+        time.sleep(_TICK / 10)
 
 
 def _outcome(code: int, killed: str, seconds: float, out: Capture, err: Capture) -> Outcome:

@@ -27,6 +27,7 @@ from fusion_graph.tools.bash.outcome import shown
 INSIDE = "/workspace"  # what a sandboxed command sees the folder as
 CWD_FILE = ".fusion_cwd"  # written and read by the shell inside only
 MAX_DEPTH = 40
+_LONGEST_LINK = 400  # characters of where a link leads: a longer one costs whoever follows it
 DROPPED = 65534  # the user that root becomes for a command: nobody, whose id is known wherever ids are mapped
 _FOR_ROOT = Path("/var/tmp/fusion_graph")  # noqa: S108 - made by root, and checked before it is used
 RUN = "run-"  # keys of stored runs: their folders go with the run
@@ -127,6 +128,8 @@ def usage(folder: Path) -> Usage:
             total, count = total + status.st_blocks * 512, count + 1
     except _HiddenError as error:
         return Usage(total, count, str(error))
+    except PermissionError:
+        return Usage(trouble="its folder itself cannot be looked into")
     return Usage(total, count)
 
 
@@ -135,15 +138,16 @@ def tidy(folder: Path) -> None:
 
     Blocks; raises OSError.
     """
+    os.chmod(folder, 0o700)
     for where, path, status in _entries(folder, repair=True):
-        name = os.path.basename(path)
+        if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+            rights = 0o700 if stat.S_ISDIR(status.st_mode) else 0o600
+            _set_mode(os.path.basename(path), where, stat.S_IMODE(status.st_mode) & 0o777 | rights)
+        elif not stat.S_ISLNK(status.st_mode):
+            os.unlink(os.path.basename(path), dir_fd=where)
+    for where, path, status in _entries(folder):
         if stat.S_ISLNK(status.st_mode):
             _keep_inside(folder, where, path)
-        elif not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-            os.unlink(name, dir_fd=where)
-        else:
-            rights = 0o700 if stat.S_ISDIR(status.st_mode) else 0o600
-            os.chmod(name, stat.S_IMODE(status.st_mode) & 0o777 | rights, dir_fd=where)
 
 
 def files_in(folder: Path, most: int) -> dict[str, Any]:
@@ -194,6 +198,8 @@ def _below(where: int, above: str, depth: int, *, repair: bool) -> Iterator[_Ent
             status = os.stat(name, dir_fd=where, follow_symlinks=False)
         except FileNotFoundError:  # a command is at work in here
             continue
+        except PermissionError as error:
+            raise _HiddenError("one of its folders cannot be looked into") from error
         yield where, above + name, status
         if stat.S_ISDIR(status.st_mode):
             if depth >= MAX_DEPTH and repair:
@@ -217,15 +223,43 @@ def _inside(name: str, where: int, path: str, depth: int, *, repair: bool) -> It
         os.close(inner)
 
 
+def _set_mode(name: str, where: int, mode: int) -> None:
+    """Change the mode of a file or folder, but never that of what a link leads to."""
+    if not hasattr(os, "O_PATH"):
+        return os.chmod(name, mode, dir_fd=where)
+    at = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=where)
+    try:
+        if not stat.S_ISLNK(os.fstat(at).st_mode):
+            os.chmod(f"/proc/self/fd/{at}", mode)
+    finally:
+        os.close(at)
+
+
 def _keep_inside(folder: Path, where: int, path: str) -> None:
     """Make a link to an absolute path inside a relative one; remove a link that leads out of the folder."""
     name, target = os.path.basename(path), os.readlink(os.path.basename(path), dir_fd=where)
     if target == INSIDE or target.startswith(f"{INSIDE}/"):
         target = os.path.relpath(target, os.path.join(INSIDE, os.path.dirname(path)))
         os.unlink(name, dir_fd=where)
-        os.symlink(target, name, dir_fd=where)
-    if not Path(os.path.realpath(folder / path)).is_relative_to(os.path.realpath(folder)):
+        os.symlink(target[:_LONGEST_LINK], name, dir_fd=where)
+    if target.startswith("/") or len(target) >= _LONGEST_LINK or not _leads_inside(folder, where, name, target):
         os.unlink(name, dir_fd=where)
+
+
+def _leads_inside(folder: Path, where: int, name: str, target: str) -> bool:
+    """Ask the kernel where a link leads: it follows links that are too long or too many for us to follow."""
+    if not hasattr(os, "O_PATH"):
+        return Path(os.path.realpath(os.path.join(folder, name))).is_relative_to(os.path.realpath(folder))
+    try:
+        end = os.open(name, os.O_PATH, dir_fd=where)
+    except OSError:  # nowhere: every other link on its way is looked at for itself
+        return ".." not in target.split("/")
+    try:
+        return f"{os.readlink(f'/proc/self/fd/{end}')}/".startswith(f"{os.path.realpath(folder)}/")
+    except OSError:  # too deep to be told
+        return False
+    finally:
+        os.close(end)
 
 
 def _remove(name: str, where: int) -> None:
