@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -226,6 +226,11 @@ class LiveRun:
             raise RuntimeError("the run was not started")
         return await asyncio.shield(self._task)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended, in whatever way."""
+        return self._task is not None and self._task.done()
+
     def cancel_soon(self) -> None:
         """Stop the run where it is. What is done and paid stays in its checkpoints."""
         if self._task is not None:
@@ -237,7 +242,7 @@ class LiveRun:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    async def events(self, after: int = 0) -> AsyncIterator[Event]:
+    async def events(self, after: int = 0) -> AsyncGenerator[Event, None]:
         """Yield this process's events with a number above `after`, then new ones until the last. Text comes as deltas."""
         index = 0
         self._listeners += 1

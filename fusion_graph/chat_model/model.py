@@ -28,15 +28,14 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from fusion_graph import bridge
 from fusion_graph.calls import inside_fusion
 from fusion_graph.chat_model.asking import caller_of, choice_of, format_of, preset_of, tracers_of
-from fusion_graph.chat_model.telling import Stopper, stopped, told_by, usable
+from fusion_graph.chat_model.telling import told_by, usable
 from fusion_graph.deployment import Parts
 from fusion_graph.errors import SettingsError
 from fusion_graph.events import LiveRun
 from fusion_graph.graph import build_graph
+from fusion_graph.saying import Saying, stopped
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import FusionInput
-
-_CUT = "\n\n[the writer broke off here; what follows was written anew]\n\n"
 
 
 class ChatFusion(BaseChatModel):
@@ -200,19 +199,15 @@ class ChatFusion(BaseChatModel):
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
         """Yield the writer's text as it comes, then one last chunk with tool calls, usage and what became of the run."""
         live = self._start(messages, manager, kwargs)
-        said, kept = "", Stopper(stop or self.stop)
+        saying = Saying(stop or self.stop)
         try:
             async for event in live.events():
-                if event["type"] == "answer_delta":
-                    said += event["delta"]
-                    if text := kept.take(event["delta"]):
-                        yield ChatGenerationChunk(message=AIMessageChunk(content=text))
-                elif event["type"] == "item_incomplete" and event["item"].startswith("answer") and said:
-                    yield ChatGenerationChunk(message=AIMessageChunk(content=_CUT))
+                if text := saying.take(event):
+                    yield ChatGenerationChunk(message=AIMessageChunk(content=text))
             result = usable(await live.result())
         finally:
             live.cancel_soon()
-        rest = kept.take(result["answer"] if not said else "") + kept.end()
+        rest = saying.end(result)
         calls = [
             tool_call_chunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=index)
             for index, call in enumerate(result["tool_calls"])

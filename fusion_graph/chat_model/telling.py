@@ -1,11 +1,12 @@
 """What a run came to, as a chat model says it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.messages.ai import UsageMetadata
 
 from fusion_graph.errors import FusionError
+from fusion_graph.saying import finish_reason
 
 
 def usable(result: dict[str, Any]) -> dict[str, Any]:
@@ -30,41 +31,7 @@ def told_by(result: Mapping[str, Any]) -> dict[str, Any]:
         "response_metadata": {
             "model_name": writer,
             "model_provider": "fusion",
-            "finish_reason": "tool_calls" if result["tool_calls"] else "stop",
+            "finish_reason": finish_reason(result),
             "fusion": told,
         },
     }
-
-
-def stopped(text: str, stop: Sequence[str] | None) -> str:
-    """Return the text up to the first of some words."""
-    stopper = Stopper(stop)
-    return stopper.take(text) + stopper.end()
-
-
-class Stopper:
-    """Text up to the first of some words, also where one comes in two pieces."""
-
-    def __init__(self, words: Sequence[str] | None) -> None:
-        self._words = [word for word in words or () if word]
-        self._held = ""
-        self._is_over = False
-
-    def take(self, text: str) -> str:
-        """Return what can be said now."""
-        if self._is_over or not self._words:
-            return "" if self._is_over else text
-        self._held += text
-        places = [place for word in self._words if (place := self._held.find(word)) >= 0]
-        if places:
-            said, self._held, self._is_over = self._held[: min(places)], "", True
-            return said
-        keep = max(len(word) for word in self._words) - 1
-        cut = max(len(self._held) - keep, 0)
-        said, self._held = self._held[:cut], self._held[cut:]
-        return said
-
-    def end(self) -> str:
-        """Return what was held back."""
-        held, self._held = self._held, ""
-        return held

@@ -1,0 +1,63 @@
+"""`fusion serve`: the OpenAI-compatible server."""
+
+import ipaddress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fusion_graph.cli.app import Database, app, refused, tell
+from fusion_graph.errors import FusionError, SettingsError
+
+if TYPE_CHECKING:
+    from fusion_graph.server.config import ServerConfig
+
+
+@app.command("serve")
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; another than the loopback needs API keys.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8765,
+    drain: Annotated[int, typer.Option(help="Seconds that open answers get when it is stopped.", min=0)] = 5,
+    db: Database = None,
+) -> None:
+    """Serve fusion to any client of OpenAI's or OpenRouter's API: base URL http://127.0.0.1:8765/v1.
+
+    FUSION_API_KEYS (comma-separated, or one a line in the file FUSION_API_KEYS_FILE) says who may ask; without any, this
+    machine alone. FUSION_SERVER_MODELS names models that may be asked for beside those of the presets; * any. Stopped, it
+    leaves its runs at their last step: fusion runs resume.
+
+    Example: fusion serve --port 9000
+    """
+    import uvicorn
+
+    from fusion_graph.server.app import make_app
+
+    try:
+        config = _config(host, db)
+        served = make_app(config)
+    except FusionError as error:
+        raise typer.Exit(refused(error, as_json=False)) from None
+    tell(f"fusion serves http://{host}:{port}/v1 ({'with API keys' if config.keys else 'no keys: for this machine'})")
+    options: dict[str, Any] = {"timeout_graceful_shutdown": drain, "proxy_headers": False}
+    uvicorn.run(served, host=host, port=port, log_level="warning", **options)
+
+
+def _config(host: str, db: Path | None) -> "ServerConfig":
+    from fusion_graph.server.config import ServerConfig
+
+    config = ServerConfig.from_environ(db=db)
+    if config.keys or _is_loopback(host):
+        return config
+    hint = "set FUSION_API_KEYS, or leave --host out"
+    raise SettingsError(
+        f"--host {host} is open to others, and there is no API key", field="host", value=host, hint=hint
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,1 @@
+"""The OpenAI-compatible server: wire names live here and nowhere else."""

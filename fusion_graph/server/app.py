@@ -1,0 +1,60 @@
+"""The app: its routes, and what they share."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request
+
+from fusion_graph.deployment import Parts
+from fusion_graph.runs import open_runs
+from fusion_graph.server.chat import add_chat
+from fusion_graph.server.config import ServerConfig
+from fusion_graph.server.errors import RefusedError, answer_errors
+from fusion_graph.server.guard import Guard
+from fusion_graph.server.offer import listed
+from fusion_graph.server.owners import Owner
+from fusion_graph.server.sharing import Sharing
+from fusion_graph.server.threads import Threads
+
+_VERSION = version("fusion-graph")
+
+
+def make_app(config: ServerConfig, parts: Parts | None = None) -> Guard:
+    """Return the server as an ASGI app. Its runs are opened with its lifespan, and stopped, to be resumed, with it."""
+    parts = parts or Parts.real(environ=config.environ)
+    parts.panel_tools.shells.refuse_unsandboxed()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        config.db.parent.mkdir(parents=True, exist_ok=True)
+        async with open_runs(config.db, parts) as runs:
+            app.state.runs = runs
+            yield
+
+    app = FastAPI(title="fusion_graph", version=_VERSION, lifespan=lifespan)
+    app.state.config, app.state.sharing, app.state.threads = config, Sharing(), Threads()
+    answer_errors(app)
+    _add_models(app)
+    add_chat(app)
+    return Guard(app, is_open=not config.keys)
+
+
+def _add_models(app: FastAPI) -> None:
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok", "version": _VERSION}
+
+    @app.get("/v1/models")
+    async def models(request: Request, _owner: Owner) -> dict[str, Any]:
+        found = await asyncio.to_thread(listed, request.app.state.config)
+        return {"object": "list", "data": found, "total_count": len(found), "links": {"next": None}}
+
+    @app.get("/v1/models/{name:path}")
+    async def model(request: Request, name: str, _owner: Owner) -> dict[str, Any]:
+        for offered in await asyncio.to_thread(listed, request.app.state.config):
+            if offered["id"] == name:
+                return offered
+        raise RefusedError(404, f"there is no model {name!r}; GET /v1/models lists them", param="model")

@@ -1,0 +1,108 @@
+"""Who gets as far as the app: hosts, origins, the loopback, and how much may be sent. Plain ASGI, before anything is read."""
+
+import asyncio
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from fusion_graph.server.errors import NO_RETRY, error_body
+
+MAX_BODY = 8 * 1024 * 1024  # bytes
+BODY_SECONDS = 30.0  # for all of it to come
+_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Guard:
+    """Refuse what an open server must not take. `is_open`: there are no keys, so only this machine may ask.
+
+    `hosts` are further names this server is reached by.
+    """
+
+    def __init__(self, app: App, *, is_open: bool, hosts: frozenset[str] = frozenset()) -> None:
+        self._app = app
+        self._is_open = is_open
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        if refusal := self._refusal(scope, headers):
+            await _refuse(send, *refusal)
+            return
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _read(receive, headers.get(b"content-length", b""))
+        except TimeoutError:
+            await _refuse(send, 408, f"the body did not come within {BODY_SECONDS:g} s")
+            return
+        if body is None:
+            await _refuse(send, 413, f"the body is longer than {MAX_BODY:,} bytes")
+            return
+        await self._app(scope, _again(body, receive), send)
+
+    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+        host = _host(headers.get(b"host", b"").decode("latin-1"))
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if self._is_open and not _is_local((scope.get("client") or ("",))[0]):
+            return 403, "this server has no API keys, so it answers its own machine only; set FUSION_API_KEYS"
+        if self._is_open and _FORWARDED & headers.keys():
+            return 403, "this server has no API keys, so it is not to be reached through a proxy; set FUSION_API_KEYS"
+        if self._is_open and not (_is_local(host) or host in self._hosts):
+            return 403, f"the host {host!r} is not this server's"
+        if origin and not self._is_own(origin, host):
+            return 403, f"pages of {origin[:200]!r} may not use this server"
+        return None
+
+    def _is_own(self, origin: str, host: str) -> bool:
+        named = _host(urlsplit(origin).netloc)
+        return bool(named) and (named == host or named in self._hosts)
+
+
+async def _read(receive: Receive, declared: bytes) -> list[MutableMapping[str, Any]] | None:
+    """Return the messages of a request's body, None if it is too long."""
+    messages: list[MutableMapping[str, Any]] = []
+    length = int(declared) if declared.isdigit() else 0
+    while length <= MAX_BODY and (not messages or messages[-1].get("more_body")):
+        messages.append(await receive())
+        length = max(length, sum(len(message.get("body", b"")) for message in messages))
+    return messages if length <= MAX_BODY else None
+
+
+def _again(messages: list[MutableMapping[str, Any]], receive: Receive) -> Receive:
+    """Return what gives the app the messages that were read, then what comes after them."""
+    left = iter(messages)
+
+    async def give() -> MutableMapping[str, Any]:
+        return next(left, None) or await receive()
+
+    return give
+
+
+def _host(authority: str) -> str:
+    name = authority.rpartition(":")[0] if authority.rpartition(":")[2].isdigit() else authority
+    return name.strip("[]").rstrip(".").lower()
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def _refuse(send: Send, status: int, message: str) -> None:
+    body = json.dumps(error_body(status, message)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += [(name.encode(), value.encode()) for name, value in NO_RETRY.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,21 @@
+"""Whose request it is."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from fusion_graph.server.config import ServerConfig
+from fusion_graph.server.errors import RefusedError
+
+
+def _owner(request: Request) -> str:
+    config: ServerConfig = request.app.state.config
+    owner = config.keys.owner(request.headers.get("authorization"))
+    if owner is None:
+        raise RefusedError(
+            401, "give one of this server's API keys: Authorization: Bearer KEY", www_authenticate="Bearer"
+        )
+    return owner
+
+
+Owner = Annotated[str, Depends(_owner)]

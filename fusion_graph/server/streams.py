@@ -1,0 +1,93 @@
+"""Bytes that come often enough: clients take silence for a dead server, and pay for the run again."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import aclosing, suppress
+from typing import Any
+
+from fusion_graph.errors import FusionError
+from fusion_graph.events import LiveRun
+from fusion_graph.saying import Saying
+from fusion_graph.schemas import Event
+from fusion_graph.server.completions import Chunks
+
+BYTE_EVERY = 3.0  # seconds; some clients give up after 5
+CHUNK_EVERY = 15.0  # seconds: comments are not enough for those that count chunks
+DONE = b"data: [DONE]\n\n"
+
+
+async def chat_stream(
+    live: LiveRun, result: Awaitable[dict[str, Any]], chunks: Chunks, stop: list[str]
+) -> AsyncGenerator[bytes, None]:
+    """Yield a run as server-sent events: text as it comes, something every few seconds, then the end and the usage."""
+    saying = Saying(stop)
+    yield _sse(chunks.text())
+    async for piece in _told(live, chunks, saying):
+        yield piece
+    for chunk in await _ends(result, chunks, saying):
+        yield _sse(chunk)
+    yield DONE
+
+
+async def _told(live: LiveRun, chunks: Chunks, saying: Saying) -> AsyncGenerator[bytes, None]:
+    last_chunk = time.monotonic()
+    async with aclosing(_with_pauses(live.events())) as events:
+        async for event in events:
+            text, silent = saying.take(event) if event else "", time.monotonic() - last_chunk
+            if text or (event is None and silent >= CHUNK_EVERY):
+                last_chunk = time.monotonic()
+                yield _sse(chunks.text(text))
+            elif event is None:
+                yield b": keep-alive\n\n"
+
+
+async def _ends(coming: Awaitable[dict[str, Any]], chunks: Chunks, saying: Saying) -> list[dict[str, Any]]:
+    try:
+        result = await coming
+    except FusionError as error:
+        return chunks.fails(str(error))
+    except asyncio.CancelledError:
+        return chunks.fails("the run was cancelled", 499)
+    rest = saying.end(result)
+    return [*([chunks.text(rest)] if rest else []), *chunks.ends(result)]
+
+
+async def spaced(answer: "asyncio.Future[bytes]") -> AsyncIterator[bytes]:
+    """Yield blanks, which JSON may begin with, until the answer is there."""
+    while not answer.done():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(answer), BYTE_EVERY)
+        if not answer.done():
+            yield b" \n"
+    yield answer.result()
+
+
+async def _with_pauses(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event | None, None]:
+    """Yield what comes, and None whenever nothing has come for a while."""
+    coming: asyncio.Task[Event | None] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(_next(events))
+            done, _ = await asyncio.wait([coming], timeout=BYTE_EVERY)
+            if not done:
+                yield None
+                continue
+            found, coming = coming.result(), None
+            if found is None:
+                return
+            yield found
+    finally:
+        if coming:
+            coming.cancel()
+            await asyncio.wait([coming])
+        await events.aclose()
+
+
+async def _next(events: AsyncGenerator[Event, None]) -> Event | None:
+    return await anext(events, None)
+
+
+def _sse(chunk: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n"
