@@ -21,7 +21,7 @@ from fusion_graph.server.errors import NO_RETRY, RefusedError, error_body
 from fusion_graph.server.offer import preset_models
 from fusion_graph.server.owners import Owner
 from fusion_graph.server.requests import Turn, parse_chat
-from fusion_graph.server.streams import BYTE_EVERY, chat_stream, spaced
+from fusion_graph.server.streams import BYTE_EVERY, Run, chat_stream, spaced
 from fusion_graph.server.threads import Threads
 from fusion_graph.settings import is_demo
 
@@ -42,7 +42,7 @@ def add_chat(app: FastAPI) -> None:
         return await _answered(live, turn, _stop(body), request, owner)
 
 
-async def _run_of(request: Request, owner: str, raw: bytes, turn: Turn) -> LiveRun:
+async def _run_of(request: Request, owner: str, raw: bytes, turn: Turn) -> Run:
     """Return the run that a request belongs to, started if there is none."""
     state, headers = request.app.state, request.headers
     thread, messages = state.threads.of(owner, turn.messages)
@@ -54,7 +54,7 @@ async def _run_of(request: Request, owner: str, raw: bytes, turn: Turn) -> LiveR
         return await runs.start(messages, turn.settings, caller=turn.caller, thread_id=thread, owner=owner)
 
     key, retries = headers.get("idempotency-key", ""), headers.get("x-stainless-retry-count", "0")
-    found: LiveRun = await state.sharing.get(owner, raw, key=key, is_retry=retries != "0", start=start)
+    found: Run = await state.sharing.get(state.runs, owner, raw, key=key, is_retry=retries != "0", start=start)
     return found
 
 
@@ -66,7 +66,7 @@ def _stop(body: Mapping[str, Any]) -> list[str]:
     return words
 
 
-async def _answered(live: LiveRun, turn: Turn, stop: list[str], request: Request, owner: str) -> Response:
+async def _answered(live: Run, turn: Turn, stop: list[str], request: Request, owner: str) -> Response:
     config: ServerConfig = request.app.state.config
     created, headers = int(time.time()), {**NO_RETRY, "x-fusion-run-id": live.run_id}
     noted = asyncio.ensure_future(_noted(live, request.app.state.threads, owner))
@@ -84,7 +84,7 @@ async def _answered(live: LiveRun, turn: Turn, stop: list[str], request: Request
     return StreamingResponse(spaced(answer), media_type="application/json", headers=headers)
 
 
-async def _noted(live: LiveRun, threads: Threads, owner: str) -> dict[str, Any]:
+async def _noted(live: Run, threads: Threads, owner: str) -> dict[str, Any]:
     """Return the result of a run, after noting which calls of the client's tools it ended with."""
     result = await live.result()
     threads.note(owner, result)

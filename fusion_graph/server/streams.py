@@ -5,21 +5,36 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing, suppress
-from typing import Any
+from typing import Any, Protocol
 
 from fusion_graph.errors import FusionError
-from fusion_graph.events import LiveRun
 from fusion_graph.saying import Saying
 from fusion_graph.schemas import Event
 from fusion_graph.server.completions import Chunks
 
 BYTE_EVERY = 3.0  # seconds; some clients give up after 5
 CHUNK_EVERY = 15.0  # seconds: comments are not enough for those that count chunks
+
+
+class Run(Protocol):
+    """A run under way, or one that has ended."""
+
+    run_id: str
+
+    def events(self) -> AsyncGenerator[Event, None]:
+        """Yield what happens."""
+        ...
+
+    async def result(self) -> dict[str, Any]:
+        """Return what it came to."""
+        ...
+
+
 DONE = b"data: [DONE]\n\n"
 
 
 async def chat_stream(
-    live: LiveRun, result: Awaitable[dict[str, Any]], chunks: Chunks, stop: list[str]
+    live: Run, result: Awaitable[dict[str, Any]], chunks: Chunks, stop: list[str]
 ) -> AsyncGenerator[bytes, None]:
     """Yield a run as server-sent events: text as it comes, something every few seconds, then the end and the usage."""
     saying = Saying(stop)
@@ -31,7 +46,7 @@ async def chat_stream(
     yield DONE
 
 
-async def _told(live: LiveRun, chunks: Chunks, saying: Saying) -> AsyncGenerator[bytes, None]:
+async def _told(live: Run, chunks: Chunks, saying: Saying) -> AsyncGenerator[bytes, None]:
     last_chunk = time.monotonic()
     async with aclosing(_with_pauses(live.events())) as events:
         async for event in events:

@@ -318,6 +318,18 @@ def test_an_idempotency_key_is_one_run_for_one_body(serve: Serve) -> None:
     assert (clash.status_code, clash.json()["error"]["code"]) == (422, 422)
 
 
+def test_a_streamed_answer_comes_again_whole(served: Served) -> None:
+    first, again = (chunks(served.chat(stream=True, headers={"idempotency-key": "k"})) for _ in range(2))
+
+    texts = [
+        "".join(c["delta"].get("content", "") for part in told for c in part["choices"]) for told in (first, again)
+    ]
+    assert texts[0] == texts[1] == "The answer is 1 [1]."
+    assert first[0]["id"] == again[0]["id"]
+    assert again[-1]["usage"] == first[-1]["usage"]
+    assert served.asked().count("north") == 1
+
+
 def test_a_key_has_only_so_many_runs_at_a_time(serve: Serve) -> None:
     asked, go, waits = held()
     served = serve(max_runs=1, east=waits, judge=judge_and_writer)
