@@ -94,6 +94,7 @@ class Terminal:
 
 def settled(screen: str) -> str:
     """Return a screen with what differs from run to run replaced by as many characters."""
+    screen = screen.replace("[e]dit:^C", "[e]dit: ^C")  # the key may come between the two parts of a question
     screen = re.sub(r"\b[0-9a-f]{8}\b(?![-.])", "0123abcd", screen)
     screen = re.sub(r"\b\d:\d\d\b", "0:00", screen)
     return re.sub(r"\b\d+\.\d s\b", lambda found: "0.0 s".rjust(len(found[0])), screen)
