@@ -63,11 +63,20 @@ def merge_results(current: list[SeatResult], new: list[SeatResult]) -> list[Seat
 
 
 def merge_sources(current: list[Source], new: list[Source]) -> list[Source]:
-    """Return the sources without duplicates, in order of first sight: the n-th is cited as `[n]` by the whole run."""
+    """Return the sources without duplicates, each where its first seat has it: the n-th is cited as `[n]` by the whole run.
+
+    Seats write side by side, and a checkpoint gives their writes back in any order; so no order may change the result.
+    """
     merged = {source["key"]: source for source in current}
     for source in new:
-        merged[source["key"]] = _joined(merged[source["key"]], source) if source["key"] in merged else source
-    return list(merged.values())
+        if (old := merged.get(source["key"])) and _first_seat(source) < _first_seat(old):
+            del merged[source["key"]]  # to the end, where this seat's other sources are
+        merged[source["key"]] = _joined(old, source) if old else source
+    return sorted(merged.values(), key=_first_seat)
+
+
+def _first_seat(source: Source) -> int:
+    return min(source["seats"], default=0)
 
 
 def merge_all_sources(current: list[Source], writes: Sequence[list[Source]]) -> list[Source]:
@@ -75,18 +84,21 @@ def merge_all_sources(current: list[Source], writes: Sequence[list[Source]]) -> 
     return reduce(merge_sources, writes, current)
 
 
-def _joined(old: Source, new: Source) -> Source:
-    # The page as it was read says more than the line it was listed with.
-    shown, other = (new, old) if new["read"] and not old["read"] else (old, new)
+def _joined(one: Source, two: Source) -> Source:
+    shown, other = sorted((one, two), key=_worth)
     return {
         **shown,
         "title": shown["title"] or other["title"],
         "snippet": shown["snippet"] or other["snippet"],
         "published": shown["published"] or other["published"],
-        "read": old["read"] or new["read"],
-        "text": _both(old.get("text", ""), new.get("text", "")),
-        "seats": sorted({*old["seats"], *new["seats"]}),
+        "text": _both(shown.get("text", ""), other.get("text", "")),
+        "seats": sorted({*one["seats"], *two["seats"]}),
     }
+
+
+def _worth(source: Source) -> tuple[bool, str, str, int]:
+    """Put the page as it was read before the line it was listed with, and what was seen first before the rest."""
+    return not source["read"], source.get("retrieved_at", ""), source.get("sha256", ""), _first_seat(source)
 
 
 def _both(old: str, new: str) -> str:

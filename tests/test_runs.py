@@ -57,6 +57,19 @@ async def test_a_run_is_stored_with_its_result_and_shown_from_another_process(ru
     assert (row["status"], row["question"], row["parent_id"]) == ("ok", "What?", None)
 
 
+async def test_a_run_read_again_from_its_checkpoints_numbers_its_sources_as_its_answer_does(db: Path) -> None:
+    models = scripted(north=researcher(), south=researcher(), east=researcher())
+    async with open_runs(db, parts(models)) as runs:
+        for _ in range(5):  # writes of one step are stored in any order
+            live = await runs.start(["What?"], ROSTER)
+            result = await live.result()
+
+            again = await (await runs.resume(live.run_id)).result()
+
+            assert again["sources"] == result["sources"]
+            assert [source["seats"] for source in result["sources"]] == [[1], [2], [3]]
+
+
 async def test_the_result_is_one_json_object(runs: Runs) -> None:
     live = await runs.start(["What?"], ROSTER)
 

@@ -1,6 +1,7 @@
 """The reducers of the graph's state, alone and in a graph whose checkpoints are read back from disk."""
 
 import copy
+import itertools
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -222,8 +223,9 @@ def test_there_is_one_result_of_each_seat_that_answered(old: list[SeatResult], n
 @given(st.lists(_SOURCES), st.lists(_SOURCES))
 def test_a_number_once_given_stays_when_seats_are_added_later(old: list[Source], new: list[Source]) -> None:
     before = merge_sources([], old)
+    later = [{**item, "seats": [seat + 8 for seat in item["seats"]]} for item in new]
 
-    after = merge_sources(before, new)
+    after = merge_sources(before, later)  # type: ignore[arg-type]  # they are the sources of other seats
 
     assert [item["key"] for item in after[: len(before)]] == [item["key"] for item in before]
     assert len({item["key"] for item in after}) == len(after)
@@ -249,13 +251,13 @@ def test_a_page_that_was_read_is_shown_as_it_was_read_and_keeps_what_only_the_li
         )
 
 
-def test_of_two_listings_the_first_is_shown_and_every_seat_is_named_once() -> None:
-    first = [source("a", 8, title="First"), source("b", 1)]
+def test_of_two_listings_that_of_the_first_seat_is_shown_and_every_seat_is_named_once() -> None:
+    first = [source("a", 8, title="Eighth"), source("b", 1)]
 
-    merged = merge_sources(first, [source("a", 1, title="Second", snippet="more"), source("a", 8)])
+    merged = merge_sources(first, [source("a", 1, title="First", snippet="more"), source("a", 8)])
 
-    assert merged == [source("a", 1, 8, title="First", snippet="more"), source("b", 1)]
-    assert first == [source("a", 8, title="First"), source("b", 1)]
+    assert merged == [source("b", 1), source("a", 1, 8, title="First", snippet="more")]
+    assert first == [source("a", 8, title="Eighth"), source("b", 1)]
 
 
 def test_of_two_readings_the_first_is_shown_with_the_title_only_the_second_had() -> None:
@@ -349,3 +351,18 @@ async def test_seats_that_end_in_one_step_all_hand_over_what_they_have() -> None
     assert [item["seat"] for item in values["results"]] == [1, 2, 3]
     assert values["sources"] == [source("a", 1, 2, 3)]
     assert values["calls"] == [call(2), call(1), call(3)]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_sources_come_out_the_same_in_whatever_order_seats_write(order: tuple[int, ...]) -> None:
+    writes = [
+        [source("a", 1, read=True, retrieved_at="1"), source("b", 1)],
+        [source("c", 2), source("b", 2, read=True, retrieved_at="2"), source("a", 2, read=True, retrieved_at="3")],
+        [source("b", 3, read=True, retrieved_at="4"), source("d", 3), source("c", 3), source("a", 3)],
+    ]
+
+    found = merge_all_sources([], [writes[index] for index in order])
+
+    assert [item["key"] for item in found] == ["a", "b", "c", "d"]
+    assert found == merge_all_sources([], writes)
+    assert [item["retrieved_at"] for item in found[:2]] == ["1", "2"]
