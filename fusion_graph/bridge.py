@@ -8,7 +8,8 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextvars import copy_context
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 from functools import cache
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -30,30 +31,26 @@ def wait_for(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     future = asyncio.run_coroutine_threadsafe(make(), _loop(os.getpid())[0])
     try:
         return future.result()
-    except BaseException:
+    finally:
         future.cancel()
-        raise
 
 
 def iterate(make: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
     """Yield what an async iterator yields, run on the background loop; who stops reading stops it there."""
-    queue: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
+    queue: SimpleQueue[tuple[T] | None] = SimpleQueue()
 
     async def pump() -> None:
         try:
             async for item in make():
                 queue.put((item,))
+        finally:
             queue.put(None)
-        except BaseException as error:
-            queue.put(error)
-            raise
 
     future = asyncio.run_coroutine_threadsafe(pump(), _loop(os.getpid())[0])
     try:
-        while (got := queue.get()) is not None:
-            if isinstance(got, BaseException):
-                raise got
+        while got := queue.get():
             yield got[0]
+        future.result()
     finally:
         future.cancel()
 
@@ -64,10 +61,15 @@ async def standalone(make: Callable[[RunnableConfig], Coroutine[Any, Any, T]]) -
     `config` has the callbacks of that place, so that traces show it there.
     """
     ambient = var_child_runnable_config.get() or {}
+    work = make(RunnableConfig(callbacks=ambient.get("callbacks")))
+    return await asyncio.create_task(work, context=outside())
+
+
+def outside() -> Context:
+    """Return a copy of the context in which LangGraph takes nothing for a part of the graph it is called in."""
     context = copy_context()
     context.run(var_child_runnable_config.set, None)
-    work = make(RunnableConfig(callbacks=ambient.get("callbacks")))
-    return await asyncio.create_task(work, context=context)
+    return context
 
 
 @cache
@@ -81,21 +83,8 @@ def _loop(_process: int) -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
 
 def _in_new_thread(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine for a caller on the background loop itself, which cannot wait for itself."""
-    found: list[T] = []
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            found.append(asyncio.run(make()))
-        except BaseException as error:  # noqa: BLE001 - raised again below, where it belongs
-            failed.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return found[0]
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(copy_context().run, lambda: asyncio.run(make())).result()
 
 
 class BridgedStateGraph(StateGraph[Any, Any, Any, Any]):

@@ -1,6 +1,7 @@
-"""Text as a person sees it: without characters that only a machine reads."""
+"""Characters: text as a person sees it, without those that only a machine reads; and fair shares of the room for some."""
 
 import re
+from collections.abc import Sequence
 
 # Tags and variation selectors of plane 14, directional and zero-width marks, those of annotations and of music, control
 # characters, halves of surrogate pairs. Joiners (200C, 200D) and emoji selectors stay: words and emoji need them.
@@ -13,3 +14,12 @@ _INVISIBLE = re.compile(
 def visible(text: str) -> str:
     """Return the text without characters that only a machine reads; line ends become newlines."""
     return _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def fair_shares(lengths: Sequence[int], room: int) -> list[int]:
+    """Return how much of each text fits into `room` characters; short ones leave their share to the long ones."""
+    shares = dict.fromkeys(range(len(lengths)), 0)
+    for done, index in enumerate(sorted(shares, key=lambda index: lengths[index])):
+        shares[index] = min(lengths[index], room // (len(lengths) - done))
+        room -= shares[index]
+    return list(shares.values())

@@ -4,6 +4,7 @@ A domain rule is a host, with its sub-domains, and optionally a path: `arxiv.org
 """
 
 import functools
+import ipaddress
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
@@ -67,6 +68,14 @@ def host_of(url: str) -> str:
     """Return the lower-case host of a web URL without port and trailing dot, or "" if it has none."""
     parsed = parse_url(url)
     return _host(parsed) if parsed is not None else ""
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host, a name or an address, is this machine and nobody else's."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def canonical_url(url: str) -> str:

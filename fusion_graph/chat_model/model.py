@@ -4,7 +4,6 @@ import json
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from contextvars import copy_context
 from operator import itemgetter
 from typing import Any, cast
 
@@ -19,7 +18,6 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableMap, RunnablePassthrough
-from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
@@ -227,13 +225,7 @@ class ChatFusion(BaseChatModel):
         config: RunnableConfig = {"callbacks": tracers_of(manager), "run_name": "fusion"}
         caller = caller_of({"max_tokens": self.max_tokens, **kwargs})
         graph_input: FusionInput = {"messages": cast("list[AnyMessage]", messages), "caller": caller}
-
-        def start() -> None:
-            # Or LangGraph takes this for a subgraph of whatever graph it is called in, and hands on all its handlers.
-            var_child_runnable_config.set(None)
-            live.start(self._compiled, graph_input, config, settings, durable=False)
-
-        copy_context().run(start)
+        bridge.outside().run(live.start, self._compiled, graph_input, config, settings, durable=False)
         return live
 
     @property

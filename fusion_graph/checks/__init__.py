@@ -1,4 +1,4 @@
-"""What is set up here, what is not, and what to do about it: the items of `fusion check`. Nothing is paid or written."""
+"""What is set up here, what is not, and what to do about it: the items of `fusion check`. Nothing is paid, nothing kept."""
 
 import asyncio
 import os

@@ -1,6 +1,5 @@
 """`fusion serve`: the OpenAI-compatible server."""
 
-import ipaddress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +7,7 @@ import typer
 
 from fusion_graph.cli.app import Database, app, refused, tell
 from fusion_graph.errors import FusionError, SettingsError
+from fusion_graph.urls import is_loopback
 
 if TYPE_CHECKING:
     from fusion_graph.server.config import ServerConfig
@@ -48,16 +48,9 @@ def _config(host: str, db: Path | None) -> "ServerConfig":
     from fusion_graph.server.config import ServerConfig
 
     config = ServerConfig.from_environ(db=db)
-    if config.keys or _is_loopback(host):
+    if config.keys or is_loopback(host):
         return config
     hint = "set FUSION_API_KEYS, or leave --host out"
     raise SettingsError(
         f"--host {host} is open to others, and there is no API key", field="host", value=host, hint=hint
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

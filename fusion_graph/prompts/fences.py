@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from fusion_graph.characters import visible
+from fusion_graph.characters import fair_shares, visible
 from fusion_graph.prompts.wording import CUT
 
 # What chat templates and reasoning formats are made of: <|im_start|>, <turn|>, DeepSeek's wide bars, [INST], [|user|],
@@ -69,12 +69,8 @@ def unfenced(text: str) -> dict[str, str]:
 
 def shared_out(texts: Sequence[str], max_chars: int) -> list[str]:
     """Return the texts cut so that all fit into `max_chars`; short ones leave their share to the long ones."""
-    left = max_chars
-    shares: dict[int, int] = {}
-    for done, index in enumerate(sorted(range(len(texts)), key=lambda i: len(texts[i]))):
-        shares[index] = min(len(texts[index]), left // (len(texts) - done))
-        left -= shares[index]
-    return [cut(text, shares[index]) for index, text in enumerate(texts)]
+    shares = fair_shares([len(text) for text in texts], max_chars)
+    return [cut(text, share) for text, share in zip(texts, shares, strict=True)]
 
 
 def cut(text: str, max_chars: int) -> str:

@@ -1,13 +1,13 @@
 """Who gets as far as the app: hosts, origins, the loopback, and how much may be sent. Plain ASGI, before anything is read."""
 
 import asyncio
-import ipaddress
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from fusion_graph.server.errors import NO_RETRY, error_body
+from fusion_graph.urls import is_loopback
 
 MAX_BODY = 8 * 1024 * 1024  # bytes
 BODY_SECONDS = 30.0  # for all of it to come
@@ -20,15 +20,11 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Guard:
-    """Refuse what an open server must not take. `is_open`: there are no keys, so only this machine may ask.
+    """Refuse what an open server must not take. `is_open`: there are no keys, so only this machine may ask."""
 
-    `hosts` are further names this server is reached by.
-    """
-
-    def __init__(self, app: App, *, is_open: bool, hosts: frozenset[str] = frozenset()) -> None:
+    def __init__(self, app: App, *, is_open: bool) -> None:
         self._app = app
         self._is_open = is_open
-        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -53,19 +49,20 @@ class Guard:
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         host = _host(headers.get(b"host", b"").decode("latin-1"))
         origin = headers.get(b"origin", b"").decode("latin-1")
-        if self._is_open and not _is_local((scope.get("client") or ("",))[0]):
+        if self._is_open and not is_loopback((scope.get("client") or ("",))[0]):
             return 403, "this server has no API keys, so it answers its own machine only; set FUSION_API_KEYS"
         if self._is_open and _FORWARDED & headers.keys():
             return 403, "this server has no API keys, so it is not to be reached through a proxy; set FUSION_API_KEYS"
-        if self._is_open and not (_is_local(host) or host in self._hosts):
+        if self._is_open and not is_loopback(host):
             return 403, f"the host {host!r} is not this server's"
-        if origin and not self._is_own(origin, host):
+        if origin and not _is_own(origin, host):
             return 403, f"pages of {origin[:200]!r} may not use this server"
         return None
 
-    def _is_own(self, origin: str, host: str) -> bool:
-        named = _host(urlsplit(origin).netloc)
-        return bool(named) and (named == host or named in self._hosts)
+
+def _is_own(origin: str, host: str) -> bool:
+    named = _host(urlsplit(origin).netloc)
+    return bool(named) and named == host
 
 
 async def _read(receive: Receive, declared: bytes) -> list[MutableMapping[str, Any]] | None:
@@ -91,13 +88,6 @@ def _again(messages: list[MutableMapping[str, Any]], receive: Receive) -> Receiv
 def _host(authority: str) -> str:
     name = authority.rpartition(":")[0] if authority.rpartition(":")[2].isdigit() else authority
     return name.strip("[]").rstrip(".").lower()
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def _refuse(send: Send, status: int, message: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 import pytest
 from markdown_it import MarkdownIt
 
-from fusion_graph import reading
+from fusion_graph import characters, reading
 from fusion_graph.evidence import citations
 from fusion_graph.nodes import judge, seat_tools, write
 from fusion_graph.prompts import blind, conversation, fences, wording
@@ -138,9 +138,9 @@ GUARDS: dict[str, TakeDown] = {
     "unknown sources are dropped": code(placing._Sorter._known, ("found & set(numbers)", "set(numbers)")),
     # Room and tools
     "each answer has its share": code(
-        fences.shared_out,
-        ("key=lambda i: len(texts[i])", "key=lambda i: -len(texts[i])"),
-        ("left // (len(texts) - done)", "left"),
+        characters.fair_shares,
+        ("key=lambda index: lengths[index]", "key=lambda index: -lengths[index]"),
+        ("room // (len(lengths) - done)", "room"),
     ),
     "the judge has no tools": code(judge._call, ("temperature=0.0", f"temperature=0.0, tools=[{_TOOL}]")),
     "the writer has no tools": code(write._call, ("tools=tools,", f"tools=[{_TOOL}],")),

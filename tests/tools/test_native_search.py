@@ -118,3 +118,11 @@ async def test_a_server_that_knows_no_such_search_is_asked_without_tools(monkeyp
     (seat,) = values["results"]
     assert (seat["content"], seat["notes"]) == ("From memory.", ["it answered early: no tool can be used"])
     assert [entry.status for entry in server.requests_of("v/seat")] == [400, 200]
+
+
+def test_a_provider_that_has_no_search_is_told_as_missing() -> None:
+    (note,) = TOOLS.missing(["web_search"], Place("", "ollama"))
+
+    assert "a provider has no search" in note
+    assert TOOLS.bind(["web_search"], Place("", "ollama")) == []
+    assert TOOLS.missing(["web_search"], Place("", "openai")) == []

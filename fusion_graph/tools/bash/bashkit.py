@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fusion_graph.tools.bash.outcome import MIB, Capture, Limits, Outcome, ShellError
+from fusion_graph.tools.bash.outcome import MIB, TIMED_OUT, Capture, Limits, Outcome, ShellError
 from fusion_graph.tools.bash.threads import in_thread
 from fusion_graph.tools.bash.workspace import CWD_FILE, INSIDE, MAX_DEPTH, Workspaces
 
 INSTALL = "pip install 'fusion-graph[bashkit]'"
-_LIMITED, _TIMED_OUT = "resource limit exceeded", 124
+_LIMITED = "resource limit exceeded"
 _COMMANDS = 100_000  # of one call, and the loops in it
 
 
@@ -78,7 +78,7 @@ class Bashkit:
         return Outcome(
             stdout=out.text(),
             stderr=err.text(),
-            exit_code=_TIMED_OUT if timed_out else result.exit_code or int(bool(error)),
+            exit_code=TIMED_OUT if timed_out else result.exit_code or int(bool(error)),
             duration_seconds=seconds,
             truncated=bool(out.cut or err.cut or result.stdout_truncated or result.stderr_truncated),
             timed_out=timed_out,

@@ -8,6 +8,7 @@ from typing import Protocol
 from fusion_graph.characters import visible
 
 MIB = 1024 * 1024
+TIMED_OUT, KILLED = 124, 137  # exit codes, as coreutils' timeout and shells have them
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")  # ECMA-48: CSI, OSC, others
 _HALF = 32 * 1024  # bytes kept of each end of a stream
 

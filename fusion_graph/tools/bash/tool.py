@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, Field, model_validator
 
+from fusion_graph.characters import fair_shares
 from fusion_graph.tools.bash.outcome import Outcome, Shell, ShellError
 from fusion_graph.tools.bash.workspace import INSIDE, Workspaces, files_in
 from fusion_graph.tools.failures import refused
@@ -108,7 +109,7 @@ def _fitted(told: list[dict[str, Any]], most: int, *, is_list: bool) -> str:
     """Return the results as JSON with about `most` characters of output; what is too long loses its middle."""
     room = most
     while True:
-        shares = iter(_shares([len(entry[stream]) for entry in told for stream in _STREAMS], room))
+        shares = iter(fair_shares([len(entry[stream]) for entry in told for stream in _STREAMS], room))
         fitted = [{**entry, **_cut_streams(entry, next(shares), next(shares))} for entry in told]
         text = json.dumps({"results": fitted} if is_list else fitted[0], ensure_ascii=False)
         if len(text) <= most + _FRAME * len(told) or not room:
@@ -127,12 +128,3 @@ def _cut(text: str, share: int) -> str:
         return text
     begin, end = share - share // 2, share // 2
     return f"{text[:begin]}\n[{len(text) - share} characters left out]\n{text[len(text) - end :]}"
-
-
-def _shares(lengths: list[int], room: int) -> list[int]:
-    """Return how much of each text fits into `room`; short ones leave their share to the long ones."""
-    shares = dict.fromkeys(range(len(lengths)), 0)
-    for done, index in enumerate(sorted(shares, key=lambda index: lengths[index])):
-        shares[index] = min(lengths[index], room // (len(lengths) - done))
-        room -= shares[index]
-    return list(shares.values())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion_graph.tools.bash.holding import MOST_DESCRIPTORS, MOST_MAPPINGS, holding, is_at_work, tree
-from fusion_graph.tools.bash.outcome import MIB, Capture, Limits, Outcome
+from fusion_graph.tools.bash.outcome import KILLED, MIB, TIMED_OUT, Capture, Limits, Outcome
 from fusion_graph.tools.bash.workspace import Usage, usage
 
 # Becomes the program after it has set the limits of each process; POSIX counts files in units of 512 bytes.
@@ -26,7 +26,6 @@ _GRACE = 0.5  # seconds that output is still read when the shell is gone, and so
 _CHUNK = 64 * 1024
 _STARTING = 2.0  # seconds in which the first process may still be closed to us
 _END = 5.0  # seconds for what was killed to be gone
-_TIMED_OUT, _KILLED = 124, 137  # exit codes, as coreutils' timeout and shells have them
 
 
 def limited(limits: Limits, arguments: Sequence[str]) -> list[str]:
@@ -140,7 +139,7 @@ def _outcome(code: int, killed: str, seconds: float, out: Capture, err: Capture)
     return Outcome(
         stdout=out.text(),
         stderr=err.text(),
-        exit_code=(_TIMED_OUT if timed_out else _KILLED) if killed else ended,
+        exit_code=(TIMED_OUT if timed_out else KILLED) if killed else ended,
         duration_seconds=seconds,
         truncated=bool(out.cut or err.cut),
         timed_out=timed_out,
