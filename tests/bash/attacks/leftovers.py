@@ -1,6 +1,6 @@
 """Attacks that wait in the workspace for whoever opens it after the command."""
 
-from tests.bash.attacks.case import Case, Seen
+from tests.bash.attacks.case import ANYHOW, Case, Seen
 from tests.bash.attacks.stage import untidy
 
 
@@ -78,12 +78,14 @@ CASES = [
         name="closed folders and files",
         guard="rights",
         command="mkdir -p d/e; touch d/f d/e/f; chmod 0 d/f d/e/f d/e d",
+        killed=ANYHOW,  # to an ordinary user a closed folder hides what is in it: at the next look it is ended
         harm=_untidy,
     ),
     Case(
         name="closed folders in folders",
         guard="rights",
         command='perl -e \'for (1..30) { mkdir "d"; chdir "d" } for (1..30) { chdir ".."; chmod 0, "d" }\'',
+        killed=ANYHOW,  # to an ordinary user a closed folder hides what is in it: at the next look it is ended
         harm=_untidy,
         control="it is no attack: its owner may do so, and cannot look inside",
     ),
@@ -92,6 +94,7 @@ CASES = [
         name="a closed workspace",
         guard="its mode",
         command="chmod 0 .",
+        killed=ANYHOW,
         harm=lambda seen: "it is closed" if seen.folder.stat().st_mode & 0o777 == 0 else "",
     ),
 ]
