@@ -12,10 +12,12 @@ FusionError
 Between nodes an error is a value (`schemas.CallError`); these are raised at the surfaces.
 """
 
+import base64
 import difflib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote
 
 
 class FusionError(RuntimeError):
@@ -112,15 +114,26 @@ _INTRODUCED_SECRET = re.compile(rf"(?i)({_INTRODUCED}){_VALUE}{{{_MIN_SECRET},}}
 
 def redact(text: str) -> str:
     """Return `text` without anything that looks like a secret, or is the value of a secret variable."""
+    text = _USERINFO.sub(_MARK, text)
     for value in _secret_values():
         text = text.replace(value, _MARK)
-    text = _PREFIXED_KEY.sub(_MARK, _USERINFO.sub(_MARK, text))
-    return _INTRODUCED_SECRET.sub(rf"\1{_MARK}", text)
+    return _INTRODUCED_SECRET.sub(rf"\1{_MARK}", _PREFIXED_KEY.sub(_MARK, text))
 
 
 def _secret_values() -> list[str]:
     """Return what secret variables hold, alone or in a list, longest first: one may be the beginning of another."""
     held = {value for name, value in os.environ.items() if _SECRET_NAME.search(name)}
     values = {part.strip() for value in held for part in (value, *value.split(","))}
+    values |= {form for value in os.environ.values() for form in _of_urls(value)}
     # A part of the mark would be found in the mark itself.
     return sorted((v for v in values if len(v) >= _MIN_SECRET and v not in _MARK), key=len, reverse=True)
+
+
+def _of_urls(value: str) -> Iterator[str]:
+    """Yield the passwords in the URLs of a variable, as they are and as HTTP sends them: servers repeat headers."""
+    if "://" not in value or "@" not in value:
+        return
+    for userinfo in _USERINFO.findall(value):
+        name, _, password = unquote(userinfo).partition(":")
+        yield password or name
+        yield base64.b64encode(f"{name}:{password}".encode()).decode().rstrip("=")

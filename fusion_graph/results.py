@@ -93,18 +93,23 @@ def tool_result(
     failure: FailureReason | None,
 ) -> str:
     """Return the JSON that the `fusion` tool gives back to the outer model."""
-    failed = wire_failures(results)
+    compared = wire_analysis(analysis, results) if analysis else None
+    told = deliberation(compared, wire_responses(results, sources), wire_failures(results), failure)
+    return json.dumps(told, ensure_ascii=False)
+
+
+def deliberation(
+    analysis: Mapping[str, Any] | None,
+    responses: Sequence[Mapping[str, Any]],
+    failed_models: Sequence[Mapping[str, Any]],
+    failure: FailureReason | None,
+) -> dict[str, Any]:
+    """Return what a panel came to, as clients and models are told it; `failure`: it gave no usable answer, and why."""
+    failed = {"failed_models": failed_models} if failed_models else {}
     if failure is not None:
-        told: dict[str, Any] = {
-            "status": "error",
-            "error": "the panel gave no usable answer",
-            "failure_reason": failure,
-        }
-    else:
-        told = {"status": "ok"}
-        told |= {"analysis": wire_analysis(analysis, results)} if analysis else {}
-        told |= {"responses": wire_responses(results, sources)}
-    return json.dumps(told | ({"failed_models": failed} if failed else {}), ensure_ascii=False)
+        return {"status": "error", "error": "the panel gave no usable answer", "failure_reason": failure, **failed}
+    compared = {"analysis": analysis} if analysis else {}
+    return {"status": "ok", **compared, "responses": responses, **failed}
 
 
 def usage(calls: Sequence[CallEntry], run_id: str | None = None) -> dict[str, Any]:

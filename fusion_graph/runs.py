@@ -25,6 +25,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command, StateSnapshot
 
 from fusion_graph import prompts
+from fusion_graph.claims import Claims
 from fusion_graph.deployment import Parts
 from fusion_graph.errors import SettingsError
 from fusion_graph.estimate import Estimate, render_again, without_role
@@ -36,6 +37,7 @@ from fusion_graph.results import run_result
 from fusion_graph.schemas import Caller, Event
 from fusion_graph.seats import Seat
 from fusion_graph.settings import FusionSettings, load_settings
+from fusion_graph.state import PanelState
 from fusion_graph.store import LEASE_SECONDS, RunRow, RunStore, open_store
 
 MAX_QUESTION_CHARS = 200  # of the question in lists
@@ -63,6 +65,7 @@ class Runs:
         self.store = store
         self.saver = saver
         self.graph = graph
+        self.claims = Claims(store)
         self._parts = parts
         self._live: dict[str, LiveRun] = {}
 
@@ -74,6 +77,7 @@ class Runs:
         caller: Caller | None = None,
         thread_id: str | None = None,
         owner: str = "",
+        run_id: str = "",
     ) -> LiveRun:
         """Start a run with new messages on a new thread, or as the next turn of `thread_id`.
 
@@ -87,12 +91,55 @@ class Runs:
         stored = snapshot.values.get("settings")
         await asyncio.to_thread(self._parts.settle, call, stored=stored)
         spoken = [_with_id(message) for message in convert_to_messages(list(messages))]
-        kept = {
-            "messages": messages_to_dict(spoken),
-            "settings": call.model_dump(mode="json", include=call.model_fields_set),
-            "caller": dict(caller) if caller else None,
+        kept = _kept(spoken, call, caller)
+        return await self._begin(_new_row(thread_id, spoken, kept, owner=owner, run_id=run_id), fresh=True)
+
+    async def start_from(
+        self,
+        panel: PanelState,
+        messages: Sequence[MessageLikeRepresentation],
+        settings: Mapping[str, Any],
+        *,
+        caller: Caller | None = None,
+        owner: str = "",
+        run_id: str = "",
+        parent_id: str | None = None,
+    ) -> LiveRun:
+        """Start a run on a new thread with what a panel has brought already: only the writer is asked, nothing paid again.
+
+        Raises:
+            SettingsError, ModelLoadError: it could not work; nothing was stored, nothing paid.
+        """
+        call = FusionSettings.model_validate(dict(settings))
+        settled = await asyncio.to_thread(self._parts.settle, call, stored=None)
+        spoken = [_with_id(message) for message in convert_to_messages(list(messages))]
+        values: dict[str, Any] = {
+            "messages": spoken,
+            "caller": caller or {},
+            "settings": settled.dump(),
+            "decision": {"kind": "fuse"},
+            "calls": [],
+            **panel,
         }
-        return await self._begin(_new_row(thread_id, spoken, kept, owner=owner), fresh=True)
+        row = _new_row(
+            uuid.uuid4().hex, spoken, _kept(spoken, call, caller), owner=owner, run_id=run_id, parent_id=parent_id
+        )
+        return await self._begin_at("judge", values, row)
+
+    def live(self, run_id: str) -> LiveRun | None:
+        """Return a run that is under way in this process."""
+        return self._live.get(run_id)
+
+    async def state(self, run_id: str) -> Mapping[str, Any]:
+        """Return the graph's state of a run as it was last. Raises RunNotFoundError."""
+        return await self._state(await self.store.get(run_id))
+
+    async def _state(self, row: RunRow) -> Mapping[str, Any]:
+        # Named, a checkpoint comes without what seats wrote after it: the paid answers of a panel that was stopped.
+        snapshot = await self.graph.aget_state(_config(row["thread_id"]))
+        if not _is_of(snapshot, row):
+            snapshot = await self.graph.aget_state(_config(row["thread_id"], row["checkpoint_id"]))
+        return snapshot.values
 
     async def resume(self, run_id: str, decision: Mapping[str, Any] | None = None) -> LiveRun:
         """Go on with a run where its last process left it; one that is under way here is returned as it is.
@@ -157,13 +204,10 @@ class Runs:
     ) -> ForkPlan:
         """Return what such a fork would do; nothing is stored, nothing paid. Raises what `fork` raises."""
         row = await self.store.get(run_id)
-        # Named, a checkpoint comes without what seats wrote after it: the paid answers of a panel that was stopped.
-        snapshot = await self.graph.aget_state(_config(row["thread_id"]))
-        if not _is_of(snapshot, row):
-            snapshot = await self.graph.aget_state(_config(row["thread_id"], row["checkpoint_id"]))
-        values, node = forked_state(snapshot.values, judge, writer, add_seats, retry_failed=retry_failed)
+        before = await self._state(row)
+        values, node = forked_state(before, judge, writer, add_seats, retry_failed=retry_failed)
         await asyncio.to_thread(self._parts.settle, load_settings(values["settings"]), stored=None)
-        paid = frozenset((call["role"], call["seat"]) for call in snapshot.values.get("calls") or [])
+        paid = frozenset((call["role"], call["seat"]) for call in before.get("calls") or [])
         return ForkPlan(row, values, node, paid)
 
     async def paid_again(self, plan: ForkPlan) -> str:
@@ -178,13 +222,21 @@ class Runs:
 
     async def begin_fork(self, plan: ForkPlan, *, owner: str = "") -> LiveRun:
         """Start the run that was planned, on a new thread."""
-        thread_id = uuid.uuid4().hex
-        kept = {**plan.parent["input"], "forked": True}
-        parent_id = plan.parent["run_id"]
-        new = _new_row(thread_id, plan.values["messages"], kept, owner=owner, parent_id=parent_id)
-        config = _config(thread_id, run_id=new["run_id"])
-        await self.graph.aupdate_state(config, plan.values, as_node=plan.node)
-        return await self._begin(new, fresh=True)
+        new = _new_row(
+            uuid.uuid4().hex,
+            plan.values["messages"],
+            dict(plan.parent["input"]),
+            owner=owner,
+            parent_id=plan.parent["run_id"],
+        )
+        return await self._begin_at(plan.node, plan.values, new)
+
+    async def _begin_at(self, node: str, values: dict[str, Any], row: RunRow) -> LiveRun:
+        """Start a run from a state, as if `node` had just run."""
+        row["input"]["forked"] = True
+        config = _config(row["thread_id"], run_id=row["run_id"])
+        await self.graph.aupdate_state(config, values, as_node=node)
+        return await self._begin(row, fresh=True)
 
     async def get(self, run_id: str) -> RunRow:
         """Return a run as the store keeps it. Raises RunNotFoundError."""
@@ -279,13 +331,28 @@ def _with_id(message: BaseMessage) -> BaseMessage:
     return message if message.id else message.model_copy(update={"id": uuid.uuid4().hex})
 
 
+def _kept(spoken: Sequence[BaseMessage], settings: FusionSettings, caller: Caller | None) -> dict[str, Any]:
+    """Return what starts a run, as the store keeps it."""
+    return {
+        "messages": messages_to_dict(spoken),
+        "settings": settings.model_dump(mode="json", include=settings.model_fields_set),
+        "caller": dict(caller) if caller else None,
+    }
+
+
 def _new_row(
-    thread_id: str, messages: Sequence[BaseMessage], kept: dict[str, Any], *, owner: str, parent_id: str | None = None
+    thread_id: str,
+    messages: Sequence[BaseMessage],
+    kept: dict[str, Any],
+    *,
+    owner: str,
+    run_id: str = "",
+    parent_id: str | None = None,
 ) -> RunRow:
     asked = prompts.asked(messages)
     question = " ".join(str(asked[-1].text).split())[:MAX_QUESTION_CHARS] if asked else ""
     return {
-        "run_id": uuid.uuid4().hex,
+        "run_id": run_id or uuid.uuid4().hex,
         "thread_id": thread_id,
         "parent_id": parent_id,
         "owner": owner,

@@ -246,13 +246,15 @@ class Caller(TypedDict, total=False):
     """What the caller of the graph brings for the outer model: JSON schemas, never code.
 
     `tools` are OpenAI-style function schemas. `tool_choice` is auto, none, required, `{"type": "function", ...}`, or
-    `fusion`: ask the panel, whatever the mode. `max_tokens` limits what the outer model writes, below the settings' limit.
+    `fusion`: ask the panel, whatever the mode. `max_tokens` limits what the outer model writes, below the settings' limit;
+    `temperature` is the outer model's, the panel's is in the settings.
     """
 
     tools: list[dict[str, Any]]
     tool_choice: str | dict[str, Any] | None
     response_format: dict[str, Any] | None
     max_tokens: int | None
+    temperature: float | None
 
 
 EventType: TypeAlias = Literal[

@@ -119,6 +119,15 @@ class FusionInput(TypedDict, total=False):
     caller: Caller
 
 
+class PanelState(TypedDict):
+    """What a panel has brought, all that a writer needs of it."""
+
+    results: list[SeatResult]
+    sources: list[Source]
+    analysis: Analysis | None
+    status: RunStatus | None
+
+
 class FusionState(FusionInput, total=False):
     """All the graph knows of a thread. Everything but `messages`, `settings` and `caller` is of the current turn."""
 

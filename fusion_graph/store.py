@@ -3,25 +3,25 @@
 Attempts are the journal that makes the ledger whole: each is written before it is sent, under the run's lease.
 """
 
-import asyncio
 import json
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import aiosqlite
 from langchain_core.messages import AIMessage, messages_from_dict, messages_to_dict
 from typing_extensions import TypedDict
 
+from fusion_graph.claims import TABLE as _CLAIMS
+from fusion_graph.database import Database
 from fusion_graph.errors import LeaseLostError, RunBusyError, RunNotFoundError
 from fusion_graph.estimate import CallSize
 from fusion_graph.schemas import CallEntry, Event, RunState
 
-T = TypeVar("T")
 LEASE_SECONDS = 30.0
 BUSY_SECONDS = 10.0  # how long a writer waits for another process's transaction
 
@@ -97,16 +97,12 @@ def lease_lost(run_id: str) -> LeaseLostError:
     return LeaseLostError(f"another process took run {run_id!r} over; nothing more is paid for here")
 
 
-class RunStore:
+class RunStore(Database):
     """The tables of one database file. Times are seconds since the epoch."""
-
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        self._db = connection
-        self._writing = asyncio.Lock()
 
     async def set_up(self) -> None:
         """Create what is not there yet."""
-        await self._db.executescript(_TABLES)
+        await self.db.executescript(_TABLES + _CLAIMS)
 
     async def add(self, row: RunRow) -> None:
         """Store a new run."""
@@ -117,7 +113,7 @@ class RunStore:
         }
         columns = ", ".join(values)
         marks = ", ".join(f":{name}" for name in values)
-        await self._write(f"INSERT INTO fusion_runs ({columns}) VALUES ({marks})", values)  # noqa: S608  (own column names)
+        await self.write(f"INSERT INTO fusion_runs ({columns}) VALUES ({marks})", values)  # noqa: S608  (own column names)
 
     async def get(self, run_id: str) -> RunRow:
         """Return the run of an id or of the beginning of one.
@@ -163,16 +159,19 @@ class RunStore:
         new = "status = ?, result = coalesce(?, result), checkpoint_id = coalesce(?, checkpoint_id), updated_at = ?"
         sql = f"UPDATE fusion_runs SET {new} WHERE run_id = ? AND {_IS_HELD}"  # noqa: S608  (own words)
         told = json.dumps(result) if result is not None else None
-        return await self._write(sql, (status, told, checkpoint_id, time.time(), run_id, thread_id, token)) == 1
+        return await self.write(sql, (status, told, checkpoint_id, time.time(), run_id, thread_id, token)) == 1
 
     async def delete(self, run_id: str) -> None:
         """Delete a run with its events and attempts."""
 
         async def work() -> None:
-            for table in ("fusion_events", "fusion_attempts", "fusion_runs"):
-                await self._db.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))  # noqa: S608  (own table names)
+            for table in ("fusion_events", "fusion_attempts", "fusion_claims", "fusion_runs"):
+                await self.db.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))  # noqa: S608  (own table names)
 
-        await self._transact(work)
+        await self.transact(work)
+
+    async def _rows(self, sql: str, values: Any) -> list[RunRow]:
+        return [_run_row(row) for row in await self.read(sql, values)]
 
     # Leases: one owner per thread
 
@@ -184,33 +183,33 @@ class RunStore:
         """
 
         async def work() -> None:
-            held = await self._one("SELECT holder, until FROM fusion_leases WHERE thread_id = ?", (thread_id,))
+            held = await self.one("SELECT holder, until FROM fusion_leases WHERE thread_id = ?", (thread_id,))
             if held and held["until"] > time.time() and _is_alive(held["holder"]):
                 raise RunBusyError(
                     f"another process ({held['holder']}) is at work on thread {thread_id!r}",
                     hint="wait for it to end, or stop it",
                 )
             sql = "INSERT OR REPLACE INTO fusion_leases (thread_id, token, holder, until) VALUES (?, ?, ?, ?)"
-            await self._db.execute(sql, (thread_id, token, _holder(), time.time() + LEASE_SECONDS))
+            await self.db.execute(sql, (thread_id, token, _holder(), time.time() + LEASE_SECONDS))
 
-        await self._transact(work)
+        await self.transact(work)
 
     async def renew(self, thread_id: str, token: str) -> bool:
         """Prolong a lease; return whether it was still there to prolong."""
         sql = "UPDATE fusion_leases SET until = ? WHERE thread_id = ? AND token = ?"
-        return await self._write(sql, (time.time() + LEASE_SECONDS, thread_id, token)) == 1
+        return await self.write(sql, (time.time() + LEASE_SECONDS, thread_id, token)) == 1
 
     async def holds(self, thread_id: str, token: str) -> bool:
         """Return whether a lease is still this token's."""
-        return await self._one(f"SELECT 1 WHERE {_IS_HELD}", (thread_id, token)) is not None
+        return await self.one(f"SELECT 1 WHERE {_IS_HELD}", (thread_id, token)) is not None
 
     async def release(self, thread_id: str, token: str) -> None:
         """Give a lease back."""
-        await self._write("DELETE FROM fusion_leases WHERE thread_id = ? AND token = ?", (thread_id, token))
+        await self.write("DELETE FROM fusion_leases WHERE thread_id = ? AND token = ?", (thread_id, token))
 
     async def is_held(self, thread_id: str) -> bool:
         """Return whether a living process is at work on the thread."""
-        held = await self._one("SELECT holder, until FROM fusion_leases WHERE thread_id = ?", (thread_id,))
+        held = await self.one("SELECT holder, until FROM fusion_leases WHERE thread_id = ?", (thread_id,))
         return held is not None and held["until"] > time.time() and _is_alive(held["holder"])
 
     # Events
@@ -220,23 +219,23 @@ class RunStore:
         sql = f"INSERT OR REPLACE INTO fusion_events (run_id, seq, type, item, event) SELECT ?, ?, ?, ?, ? WHERE {_IS_HELD}"
         own = (thread_id, token)
         rows = [(run_id, e["seq"], e["type"], e.get("item"), json.dumps(e, default=str), *own) for e in events]
-        await self._transact(lambda: self._db.executemany(sql, rows))
+        await self.transact(lambda: self.db.executemany(sql, rows))
 
     async def events(self, run_id: str, after: int = 0) -> list[Event]:
         """Return the stored events of a run with a number above `after`."""
         sql = "SELECT event FROM fusion_events WHERE run_id = ? AND seq > ? ORDER BY seq"
-        return [cast("Event", json.loads(row["event"])) for row in await self._read(sql, (run_id, after))]
+        return [cast("Event", json.loads(row["event"])) for row in await self.read(sql, (run_id, after))]
 
     async def reserve(self, run_id: str, seq: int) -> None:
         """Note that sequence numbers up to `seq` are given away."""
-        await self._write("UPDATE fusion_runs SET seq = max(seq, ?) WHERE run_id = ?", (seq, run_id))
+        await self.write("UPDATE fusion_runs SET seq = max(seq, ?) WHERE run_id = ?", (seq, run_id))
 
     async def compact(self, run_id: str) -> None:
         """Leave of a finished run only finished items, no deltas, and no answers that its checkpoint holds as well."""
         lost = "SELECT item FROM fusion_events WHERE run_id = :run AND type = 'item_incomplete'"
         sql = f"DELETE FROM fusion_events WHERE run_id = :run AND (type LIKE '%_delta' OR item IN ({lost}))"  # noqa: S608  (no input)
-        await self._write(sql, {"run": run_id})
-        await self._write("UPDATE fusion_attempts SET reply = NULL WHERE run_id = ?", (run_id,))
+        await self.write(sql, {"run": run_id})
+        await self.write("UPDATE fusion_attempts SET reply = NULL WHERE run_id = ?", (run_id,))
 
     # Attempts: the journal
 
@@ -247,23 +246,21 @@ class RunStore:
             LeaseLostError: the thread's lease is not this token's any more.
         """
         sql = f"INSERT INTO fusion_attempts (id, run_id, key, entry) SELECT ?, ?, ?, ? WHERE {_IS_HELD}"
-        added = await self._write(
-            sql, (entry["id"], entry["run_id"], entry["key"], json.dumps(entry), thread_id, token)
-        )
+        added = await self.write(sql, (entry["id"], entry["run_id"], entry["key"], json.dumps(entry), thread_id, token))
         if added != 1:
             raise lease_lost(entry["run_id"])
 
     async def end_attempt(self, entry: CallEntry, message: AIMessage | None) -> None:
         """Note how an attempt ended, with its answer where it is one."""
         reply = json.dumps(messages_to_dict([message]), default=str) if message else None
-        await self._write(
+        await self.write(
             "UPDATE fusion_attempts SET entry = ?, reply = ? WHERE id = ?", (json.dumps(entry), reply, entry["id"])
         )
 
     async def answered(self, run_id: str, key: str, request: str) -> tuple[list[CallEntry], AIMessage] | None:
         """Return the attempts at one call of a run and its answer, if the same request was answered."""
         sql = "SELECT entry, reply FROM fusion_attempts WHERE run_id = ? AND key = ? ORDER BY rowid"
-        rows = await self._read(sql, (run_id, key))
+        rows = await self.read(sql, (run_id, key))
         entries = [cast("CallEntry", json.loads(row["entry"])) for row in rows]
         if not rows or rows[-1]["reply"] is None or entries[-1]["request"] != request:
             return None
@@ -274,7 +271,7 @@ class RunStore:
 
     async def attempts(self, run_id: str) -> list[CallEntry]:
         """Return all attempts of a run."""
-        rows = await self._read("SELECT entry FROM fusion_attempts WHERE run_id = ? ORDER BY rowid", (run_id,))
+        rows = await self.read("SELECT entry FROM fusion_attempts WHERE run_id = ? ORDER BY rowid", (run_id,))
         return [cast("CallEntry", json.loads(row["entry"])) for row in rows]
 
     async def call_sizes(self, limit: int = 5000) -> list[CallSize]:
@@ -283,12 +280,15 @@ class RunStore:
             f"SELECT run_id, {_ROLE} AS role, {_SEAT} AS seat, {_MODEL} AS model, {_INPUT} AS input, {_OUTPUT} AS output "  # noqa: S608  (own column names)
             f"FROM fusion_attempts WHERE {_INPUT} > 0 ORDER BY rowid DESC LIMIT ?"
         )
-        return [cast("CallSize", dict(row)) for row in await self._read(sql, (limit,))]
+        return [cast("CallSize", dict(row)) for row in await self.read(sql, (limit,))]
 
-    async def spending(self, by: Sequence[Dimension] = (), *, since: float = 0.0) -> list[Spending]:
+    async def spending(
+        self, by: Sequence[Dimension] = (), *, since: float = 0.0, owner: str | None = None
+    ) -> list[Spending]:
         """Return what all attempts since a moment took, one row a group; without groups, one row for all.
 
-        An attempt belongs to the run that paid for it, so that forks count nothing twice. Deleted runs are gone.
+        An attempt belongs to the run that paid for it, so that forks count nothing twice. Deleted runs are gone. `owner`
+        leaves out what others paid for.
         """
         named = "".join(f"{_DIMENSIONS[name]} AS {name}, " for name in by)
         sums = (
@@ -296,55 +296,11 @@ class RunStore:
             f"sum({_COST}) AS cost_usd, coalesce(sum({_COST} IS NULL), 0) AS unpriced"
         )
         places = ", ".join(str(place) for place in range(1, len(by) + 1))
+        mine = " AND run_id IN (SELECT run_id FROM fusion_runs WHERE owner = ?)" if owner is not None else ""
         grouped = f" GROUP BY {places} ORDER BY {places}" if by else ""
-        sql = f"SELECT {named}{sums} FROM fusion_attempts WHERE {_STARTED} >= ?{grouped}"  # noqa: S608  (own column names)
-        return [cast("Spending", dict(row)) for row in await self._read(sql, (since,))]
-
-    # SQL: the connection commits each statement by itself; what belongs together is a transaction. Reads are whole at
-    # once: a statement left open would hold an old snapshot, and SQLite refuses to write from one.
-
-    async def _write(self, sql: str, values: Any) -> int:
-        async def work() -> int:
-            async with self._writing:
-                cursor = await self._db.execute(sql, values)
-                changed = cursor.rowcount
-                await cursor.close()
-            return changed
-
-        return await _finished(work())
-
-    async def _read(self, sql: str, values: Any) -> list[aiosqlite.Row]:
-        return list(await self._db.execute_fetchall(sql, values))
-
-    async def _one(self, sql: str, values: Any) -> aiosqlite.Row | None:
-        rows = await self._read(sql, values)
-        return rows[0] if rows else None
-
-    async def _rows(self, sql: str, values: Any) -> list[RunRow]:
-        return [_run_row(row) for row in await self._read(sql, values)]
-
-    async def _transact(self, work: Callable[[], Awaitable[object]]) -> None:
-        async def transaction() -> None:
-            async with self._writing:
-                await self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    await work()
-                except BaseException:
-                    await self._db.execute("ROLLBACK")
-                    raise
-                await self._db.execute("COMMIT")
-
-        await _finished(transaction())
-
-    async def settle(self) -> None:
-        """Wait until nothing is being written."""
-        async with self._writing:
-            pass
-
-
-async def _finished(work: Coroutine[Any, Any, T]) -> T:
-    """Return what `work` comes to; it is carried through also if who waits for it is cancelled, midway in a transaction."""
-    return await asyncio.shield(asyncio.ensure_future(work))
+        sql = f"SELECT {named}{sums} FROM fusion_attempts WHERE {_STARTED} >= ?{mine}{grouped}"  # noqa: S608  (own column names)
+        values = (since,) if owner is None else (since, owner)
+        return [cast("Spending", dict(row)) for row in await self.read(sql, values)]
 
 
 def _run_row(row: aiosqlite.Row) -> RunRow:

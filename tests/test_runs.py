@@ -358,7 +358,7 @@ async def test_deleting_a_run_of_a_longer_thread_keeps_the_thread(runs: Runs) ->
 
 async def test_pruning_deletes_what_is_old_and_not_under_way(runs: Runs) -> None:
     old = await (await runs.start(["Old?"], ROSTER)).result()
-    await runs.store._write("UPDATE fusion_runs SET updated_at = 0 WHERE run_id = ?", (old["run_id"],))
+    await runs.store.write("UPDATE fusion_runs SET updated_at = 0 WHERE run_id = ?", (old["run_id"],))
     new = await (await runs.start(["New?"], ROSTER)).result()
 
     gone = await runs.prune(older_than_seconds=3600)

@@ -41,7 +41,8 @@ def format_of(schema: dict[str, Any] | type, method: str, *, strict: bool | None
 
 def caller_of(kwargs: Mapping[str, Any]) -> Caller:
     """Return what was bound to the model or given with the call, for the writer."""
-    return cast("Caller", {name: kwargs[name] for name in Caller.__annotations__ if kwargs.get(name) is not None})
+    names = Caller.__annotations__.keys() - {"temperature"}  # which is the panel's, as in the settings
+    return cast("Caller", {name: kwargs[name] for name in names if kwargs.get(name) is not None})
 
 
 def tracers_of(manager: Any) -> AsyncCallbackManager | None:

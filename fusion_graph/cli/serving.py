@@ -1,7 +1,7 @@
 """`fusion serve`: the OpenAI-compatible server."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,20 +19,21 @@ def serve(
         str, typer.Option(help="Address to listen on; another than the loopback needs API keys.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8765,
-    drain: Annotated[int, typer.Option(help="Seconds that open answers get when it is stopped.", min=0)] = 5,
+    drain: Annotated[int, typer.Option(help="Seconds that runs get to end when it is stopped.", min=0)] = 5,
     db: Database = None,
 ) -> None:
     """Serve fusion to any client of OpenAI's or OpenRouter's API: base URL http://127.0.0.1:8765/v1.
 
     FUSION_API_KEYS (comma-separated, or one a line in the file FUSION_API_KEYS_FILE) says who may ask; without any, this
-    machine alone. FUSION_SERVER_MODELS names models that may be asked for beside those of the presets; * any. Stopped, it
-    leaves its runs at their last step: fusion runs resume.
+    machine alone. FUSION_SERVER_MODELS names models that may be asked for beside those of the presets; * any.
+    FUSION_SERVER_MAX_RUNS, FUSION_SERVER_REQUESTS_PER_MINUTE and FUSION_SERVER_USD_PER_DAY limit each key. Stopped, it leaves
+    its runs at their last step: the same request, or fusion runs resume, goes on with them.
 
     Example: fusion serve --port 9000
     """
-    import uvicorn
-
     from fusion_graph.server.app import make_app
+    from fusion_graph.server.draining import DrainingServer
+    from fusion_graph.server.logs import LOGS
 
     try:
         config = _config(host, db)
@@ -40,8 +41,7 @@ def serve(
     except FusionError as error:
         raise typer.Exit(refused(error, as_json=False)) from None
     tell(f"fusion serves http://{host}:{port}/v1 ({'with API keys' if config.keys else 'no keys: for this machine'})")
-    options: dict[str, Any] = {"timeout_graceful_shutdown": drain, "proxy_headers": False}
-    uvicorn.run(served, host=host, port=port, log_level="warning", **options)
+    DrainingServer(served, drain=drain, host=host, port=port, log_level="warning", log_config=LOGS).run()
 
 
 def _config(host: str, db: Path | None) -> "ServerConfig":

@@ -50,6 +50,15 @@ async def list_models(
     return {"models": [found[name] for name in sorted(found)], "problems": [text for _, text in asked if text]}
 
 
+def known_models(names: Collection[str], environ: Mapping[str, str] = os.environ) -> dict[str, ListedModel]:
+    """Return what is known of some models without asking anybody: by their servers' lists as last fetched, else the table."""
+    chosen = {split_name(name).provider for name in names} & _NAMEABLE
+    kept = {provider: read_kept(provider, environ) for provider in chosen & set(SERVERS)}
+    lists = {provider: found["models"] for provider, found in kept.items() if found}
+    rows = _merged(chosen, lists, names)
+    return {name: rows[name] for name in names if name in rows}
+
+
 def matching(models: Iterable[ListedModel], text: str) -> list[ListedModel]:
     """Return the models whose names hold every word of `text`, whatever their case."""
     words = text.lower().split()

@@ -27,6 +27,7 @@ async def decide(state: FusionState, runtime: Runtime[FusionSettings], *, ask: A
         timeout_seconds=settings.panel_timeout_seconds,
         tools=[prompts.FUSION_TOOL, *tools],
         tool_choice=caller.get("tool_choice"),
+        temperature=caller.get("temperature"),
         max_tokens=min(settings.max_completion_tokens, caller.get("max_tokens") or MAX_TOKENS),
     )
     reply = await ask_with_room(ask, call, runtime.stream_writer, whole=False)

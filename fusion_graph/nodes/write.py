@@ -147,6 +147,7 @@ def _call(turn: _Turn, model: str, share: float, number: int, seconds: float) ->
         tools=tools,
         tool_choice=None if choice == prompts.FUSION_TOOL_NAME else choice,
         response_format=caller.get("response_format"),
+        temperature=caller.get("temperature"),
         max_tokens=min(turn.settings.max_completion_tokens, caller.get("max_tokens") or MAX_TOKENS),
         delta_event="answer_delta",
         preface=_label(turn),

@@ -137,6 +137,10 @@ FALLBACK_ANSWER = "The writer failed, so this is the panel's best-supported answ
 
 # Said to the outer model
 
+EARLIER = """\
+A panel of models was asked about an earlier message of this conversation. What came of comparing their answers, in case \
+the question is about that:"""
+
 DECIDE = """\
 You may ask a panel of models by calling `fusion`, once. Call it when the question deserves several independent, \
 researched opinions: research, comparisons, contested facts, decisions where being wrong is costly. Otherwise answer at \

@@ -1,21 +1,23 @@
 """What the writer and the outer model are told."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 
 from fusion_graph.prompts import wording
 from fusion_graph.prompts.blind import without_self
 from fusion_graph.prompts.conversation import render_conversation
-from fusion_graph.prompts.fences import fenced, one_line, one_word
-from fusion_graph.prompts.messages import callers_own, render_system, system_text, with_text
+from fusion_graph.prompts.fences import cut, fenced, one_line, one_word
+from fusion_graph.prompts.messages import asked, callers_own, render_system, system_text, with_text
 from fusion_graph.schemas import Analysis, Claim, Contradiction, Source, Strongest
 
 MAX_LISTED = 100  # sources told: those cited or read come first
 MAX_TITLE_CHARS = 200
 MAX_URL_CHARS = 500
 MAX_DATE_CHARS = 40
+MAX_EARLIER_CHARS = 20_000
 
 
 def render_writer(
@@ -30,7 +32,7 @@ def render_writer(
 
     Without `answers` it is the plain conversation under the caller's own instructions. `tools`: the caller's are offered.
     """
-    spoken = render_conversation(messages, tools=tools)
+    spoken = _spoken(messages, tools=tools)
     if not answers:
         caller = system_text(messages)
         return [render_system(caller), *spoken] if caller else spoken
@@ -39,9 +41,30 @@ def render_writer(
     listed = _listed(sources, "\n".join(bodies.values()))
     bodies |= {"sources": listed} if listed else {}
     material = "\n\n".join([wording.WRITER_BEGIN, fenced(bodies), wording.WRITER_END])
-    last = max(i for i, message in enumerate(spoken) if isinstance(message, HumanMessage))
-    spoken[last] = HumanMessage(with_text(spoken[last].content, material))
+    _add_to_question(spoken, material)
     return [render_system(wording.WRITER, wording.WRITER_TOOLS if tools else "", callers_own(messages)), *spoken]
+
+
+def _spoken(messages: Sequence[BaseMessage], *, tools: bool) -> list[BaseMessage]:
+    """Return the conversation, with what a panel's answers to an earlier message came to, the latest only."""
+    spoken = render_conversation(messages, tools=tools)
+    if earlier := _earlier_comparison(messages):
+        _add_to_question(spoken, f"{wording.EARLIER}\n\n{fenced({'earlier comparison': earlier})}")
+    return spoken
+
+
+def _earlier_comparison(messages: Sequence[BaseMessage]) -> str:
+    told = [m.text for m in asked(messages) if isinstance(m, ToolMessage) and m.name == wording.FUSION_TOOL_NAME]
+    try:
+        analysis = json.loads(told[-1]).get("analysis") if told else None
+    except (ValueError, AttributeError):  # a client may have sent anything back
+        return ""
+    return cut(json.dumps(analysis, ensure_ascii=False), MAX_EARLIER_CHARS) if isinstance(analysis, dict) else ""
+
+
+def _add_to_question(spoken: list[BaseMessage], material: str) -> None:
+    last = max(i for i, message in enumerate(spoken) if isinstance(message, HumanMessage))
+    spoken[last] = HumanMessage(with_text(spoken[last].content, material), id=spoken[last].id)
 
 
 def _listed(sources: Sequence[Source], material: str) -> str:
@@ -88,12 +111,14 @@ def _clash_lines(clash: Contradiction) -> list[str]:
 
 
 def _claim_lines(title: str, claims: Sequence[Claim]) -> list[str]:
-    lines = [f"- {claim['text']}{_cited(claim['sources'])} ({_who(claim['seats'])}{_noted(claim)})" for claim in claims]
+    lines = [f"- {claim['text']}{_cited(claim['sources'])}{_said_by(claim)}" for claim in claims]
     return [f"{title}:", *lines] if lines else []
 
 
-def _noted(claim: Claim) -> str:
-    return f": {claim['note']}" if "note" in claim else ""
+def _said_by(claim: Claim) -> str:
+    """Return who makes a point; a comparison that a client has sent back does not tell."""
+    note = f": {claim['note']}" if "note" in claim else ""
+    return f" ({_who(claim['seats'])}{note})" if claim["seats"] else ""
 
 
 def _who(seats: Sequence[int]) -> str:
@@ -106,4 +131,4 @@ def _cited(numbers: Sequence[int]) -> str:
 
 def render_decide(messages: Sequence[BaseMessage], *, tools: bool) -> list[BaseMessage]:
     """Return the outer model's request: the conversation, and that a panel can be asked. `tools`: the caller's too."""
-    return [render_system(system_text(messages), wording.DECIDE), *render_conversation(messages, tools=tools)]
+    return [render_system(system_text(messages), wording.DECIDE), *_spoken(messages, tools=tools)]

@@ -10,14 +10,16 @@ from fastapi import FastAPI, Request
 
 from fusion_graph.deployment import Parts
 from fusion_graph.runs import open_runs
+from fusion_graph.server import openapi
+from fusion_graph.server.audience import Audience
 from fusion_graph.server.chat import add_chat
 from fusion_graph.server.config import ServerConfig
 from fusion_graph.server.errors import RefusedError, answer_errors
 from fusion_graph.server.guard import Guard
+from fusion_graph.server.limits import Limits
 from fusion_graph.server.offer import listed
 from fusion_graph.server.owners import Owner
 from fusion_graph.server.sharing import Sharing
-from fusion_graph.server.threads import Threads
 
 _VERSION = version("fusion-graph")
 
@@ -31,28 +33,33 @@ def make_app(config: ServerConfig, parts: Parts | None = None) -> Guard:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         config.db.parent.mkdir(parents=True, exist_ok=True)
         async with open_runs(config.db, parts) as runs:
-            app.state.runs = runs
+            app.state.runs, app.state.audience = runs, Audience(runs)
+            app.state.sharing = Sharing(runs, app.state.limits)
             yield
 
     app = FastAPI(title="fusion_graph", version=_VERSION, lifespan=lifespan)
-    app.state.config, app.state.sharing, app.state.threads = config, Sharing(), Threads()
+    app.state.config, app.state.limits = config, Limits(config)
     answer_errors(app)
     _add_models(app)
     add_chat(app)
-    return Guard(app, is_open=not config.keys)
+
+    async def stop() -> None:
+        await app.state.runs.stop()
+
+    return Guard(app, is_open=not config.keys, stop=stop)
 
 
 def _add_models(app: FastAPI) -> None:
-    @app.get("/healthz")
+    @app.get("/healthz", **openapi.health())
     async def healthz() -> dict[str, str]:
         return {"status": "ok", "version": _VERSION}
 
-    @app.get("/v1/models")
+    @app.get("/v1/models", **openapi.model_list(app))
     async def models(request: Request, _owner: Owner) -> dict[str, Any]:
         found = await asyncio.to_thread(listed, request.app.state.config)
         return {"object": "list", "data": found, "total_count": len(found), "links": {"next": None}}
 
-    @app.get("/v1/models/{name:path}")
+    @app.get("/v1/models/{name:path}", **openapi.one_model(app))
     async def model(request: Request, name: str, _owner: Owner) -> dict[str, Any]:
         for offered in await asyncio.to_thread(listed, request.app.state.config):
             if offered["id"] == name:

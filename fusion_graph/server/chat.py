@@ -2,27 +2,29 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 
+from fusion_graph import prompts
 from fusion_graph.errors import FusionError
 from fusion_graph.events import LiveRun
 from fusion_graph.presets import resolve
 from fusion_graph.runs import Runs
 from fusion_graph.saying import stopped
 from fusion_graph.schemas import DEPTH
-from fusion_graph.server.completions import Chunks, complete
+from fusion_graph.server import openapi
+from fusion_graph.server.completions import Completion
 from fusion_graph.server.config import ServerConfig
-from fusion_graph.server.errors import NO_RETRY, RefusedError, error_body
+from fusion_graph.server.deliberations import note_calls, taken_up
+from fusion_graph.server.errors import NO_RETRY, RefusedError
 from fusion_graph.server.offer import preset_models
 from fusion_graph.server.owners import Owner
 from fusion_graph.server.requests import Turn, parse_chat
-from fusion_graph.server.streams import BYTE_EVERY, Run, chat_stream, spaced
-from fusion_graph.server.threads import Threads
+from fusion_graph.server.sharing import Asked
+from fusion_graph.server.streams import BYTE_EVERY, STOPPED, Run, chat_stream, spaced
 from fusion_graph.settings import is_demo
 
 _MAX_MESSAGES = 2000
@@ -32,7 +34,7 @@ _MAX_MESSAGES = 2000
 def add_chat(app: FastAPI) -> None:
     """Add the route."""
 
-    @app.post("/v1/chat/completions")
+    @app.post("/v1/chat/completions", **openapi.chat(app))
     async def chat_completions(request: Request, owner: Owner) -> Response:
         raw = await request.body()
         body = _json(raw)
@@ -45,16 +47,19 @@ def add_chat(app: FastAPI) -> None:
 async def _run_of(request: Request, owner: str, raw: bytes, turn: Turn) -> Run:
     """Return the run that a request belongs to, started if there is none."""
     state, headers = request.app.state, request.headers
-    thread, messages = state.threads.of(owner, turn.messages)
+    runs: Runs = state.runs
 
-    async def start() -> LiveRun:
-        if state.sharing.running(owner) >= state.config.max_runs:
-            raise RefusedError(429, f"{state.config.max_runs} runs are under way for this key", retry_after="10")
-        runs: Runs = state.runs
-        return await runs.start(messages, turn.settings, caller=turn.caller, thread_id=thread, owner=owner)
+    async def start(run_id: str) -> LiveRun:
+        cap = await state.limits.cap(runs, owner, run_id)
+        settings = turn.settings | ({"max_cost_usd": cap} if cap is not None else {})
+        brought: dict[str, Any] = {"caller": turn.caller, "owner": owner, "run_id": run_id}
+        if settings["mode"] != "never" and (before := await taken_up(runs, owner, turn.messages)):
+            return await runs.start_from(before.panel, turn.messages, settings, parent_id=before.run_id, **brought)
+        return await runs.start(turn.messages, settings, **brought)
 
-    key, retries = headers.get("idempotency-key", ""), headers.get("x-stainless-retry-count", "0")
-    found: Run = await state.sharing.get(state.runs, owner, raw, key=key, is_retry=retries != "0", start=start)
+    is_retry = headers.get("x-stainless-retry-count", "0") != "0"
+    asked = Asked(owner, raw, headers.get("idempotency-key", ""), is_retry=is_retry)
+    found: Run = await state.sharing.get(asked, start)
     return found
 
 
@@ -67,38 +72,39 @@ def _stop(body: Mapping[str, Any]) -> list[str]:
 
 
 async def _answered(live: Run, turn: Turn, stop: list[str], request: Request, owner: str) -> Response:
-    config: ServerConfig = request.app.state.config
-    created, headers = int(time.time()), {**NO_RETRY, "x-fusion-run-id": live.run_id}
-    noted = asyncio.ensure_future(_noted(live, request.app.state.threads, owner))
-    noted.add_done_callback(lambda task: task.cancelled() or task.exception())  # its client may be gone
+    state, headers = request.app.state, {**NO_RETRY, "x-fusion-run-id": live.run_id}
+    settled = await asyncio.to_thread(resolve, turn.settings, environ=state.config.environ)
+    question = str(prompts.asked(turn.messages)[-1].text)
+    completion = Completion(live.run_id, model=settled.writer, question=question)
+    result = asyncio.ensure_future(_noted(live, state.runs, owner, turn))
+    result.add_done_callback(lambda task: task.cancelled() or task.exception())  # its client may be gone
     if turn.stream:
-        settled = await asyncio.to_thread(resolve, turn.settings, environ=config.environ)
-        stream = chat_stream(live, noted, Chunks(live.run_id, settled.writer, created), stop)
-        return StreamingResponse(
-            stream, media_type="text/event-stream", headers={**headers, "cache-control": "no-store"}
-        )
-    answer = asyncio.ensure_future(_whole(noted, stop, created))
-    done, _ = await asyncio.wait([answer], timeout=BYTE_EVERY)
-    if done:
-        return Response(answer.result(), media_type="application/json", headers=headers)
-    return StreamingResponse(spaced(answer), media_type="application/json", headers=headers)
+        kind, pieces = "text/event-stream", chat_stream(live, result, completion, stop)
+        headers["cache-control"] = "no-store"
+    else:
+        answer = asyncio.ensure_future(_whole(result, stop, completion))
+        await asyncio.wait([answer], timeout=BYTE_EVERY)
+        kind, pieces = "application/json", spaced(answer)
+    heard = state.audience.hear(live.run_id, pieces, cancels=turn.cancels)
+    return StreamingResponse(heard, media_type=kind, headers=headers)
 
 
-async def _noted(live: Run, threads: Threads, owner: str) -> dict[str, Any]:
+async def _noted(live: Run, runs: Runs, owner: str, turn: Turn) -> dict[str, Any]:
     """Return the result of a run, after noting which calls of the client's tools it ended with."""
     result = await live.result()
-    threads.note(owner, result)
+    await note_calls(runs, owner, turn.messages, result)
     return result
 
 
-async def _whole(result: "asyncio.Future[dict[str, Any]]", stop: list[str], created: int) -> bytes:
+async def _whole(result: "asyncio.Future[dict[str, Any]]", stop: list[str], completion: Completion) -> bytes:
     """Return the completion; what breaks off a run is told in it, because its status may have been sent."""
     try:
         found = await result
-    except (FusionError, asyncio.CancelledError) as error:
-        told = {**error_body(502, str(error) or "the run was cancelled"), "choices": []}
-        return json.dumps(told).encode()
-    whole = complete(found, stopped(found["answer"], stop), created=created)
+        whole = completion.whole(found, stopped(found["answer"], stop))
+    except FusionError as error:
+        whole = completion.broken(str(error))
+    except asyncio.CancelledError:
+        whole = completion.broken(STOPPED, 499)
     return json.dumps(whole, ensure_ascii=False).encode()
 
 

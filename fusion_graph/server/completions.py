@@ -1,36 +1,50 @@
 """What a run says as a chat completion, whole or in chunks. Every field that some client cannot do without is there."""
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from fusion_graph.saying import finish_reason
-from fusion_graph.server.fusion_words import SERVER_TOOL
+from fusion_graph.server.deliberations import detail_of
+from fusion_graph.server.errors import error_body
 
 _CODES = {"insufficient_credits": 402, "rate_limited": 429, "invalid_model": 404, "cancelled": 499}
 _UPSTREAM = 502
+_NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
 
-def complete(result: Mapping[str, Any], text: str, *, created: int) -> dict[str, Any]:
-    """Return the chat completion of a run that has ended; of one without an answer, with its error."""
-    message = {"role": "assistant", "content": text, "refusal": None, **_beside(result)}
-    if calls := tool_calls(result):
-        message |= {"tool_calls": calls, "content": text or None}
-    choice = {"index": 0, "message": message, "finish_reason": finish_reason(result), "logprobs": None}
-    return {
-        **_head(result["run_id"], _writer(result), created, "chat.completion"),
-        "choices": [choice],
-        "usage": usage(result),
-        "x_fusion": own_word(result),
-        **({"error": error_of(result)} if choice["finish_reason"] == "error" else {}),
-    }
+class Completion:
+    """One run as a chat completion: whole, or its chunks. `model` writes, `question` is what the panel was asked."""
 
+    def __init__(self, run_id: str, *, model: str, question: str) -> None:
+        self._question = question
+        self._head = {
+            "id": f"chatcmpl-{run_id}",
+            "object": "chat.completion.chunk",
+            "created": int(time.time()),
+            "model": model,
+            "system_fingerprint": None,
+            "provider": "fusion_graph",
+        }
 
-class Chunks:
-    """The chunks of one streamed completion."""
+    def whole(self, result: Mapping[str, Any], text: str) -> dict[str, Any]:
+        """Return the completion of a run that has ended; of one without an answer, with its error."""
+        message = {"role": "assistant", "content": text, "refusal": None, **self._beside(result)}
+        if calls := tool_calls(result):
+            message |= {"tool_calls": calls, "content": text or None}
+        reason = finish_reason(result)
+        error = {"error": error_of(result)} if reason == "error" else {}
+        return self._completion(message, reason) | {"usage": usage(result), "x_fusion": own_word(result)} | error
 
-    def __init__(self, run_id: str, model: str, created: int) -> None:
-        self._head = _head(run_id, model, created, "chat.completion.chunk")
+    def broken(self, message: str, code: int = 502) -> dict[str, Any]:
+        """Return the completion of a run that broke off: its status may have been sent, so it is told in here."""
+        said = {"role": "assistant", "content": "", "refusal": None}
+        return self._completion(said, "error") | {"usage": _NO_USAGE, **error_body(code, message)}
+
+    def _completion(self, message: dict[str, Any], reason: str) -> dict[str, Any]:
+        choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
+        return {**self._head, "object": "chat.completion", "choices": [choice]}
 
     def text(self, text: str = "") -> dict[str, Any]:
         """Return a chunk of text; without any, what opens the stream and keeps it from falling silent."""
@@ -42,17 +56,24 @@ class Chunks:
         calls = [self._chunk({"tool_calls": [call | {"index": n}]}) for n, call in enumerate(tool_calls(result))]
         error = {"error": error_of(result)} if reason == "error" else {}
         said = [self.text(f"[fusion: {error['error']['message']}]")] if error else []
-        end = self._chunk(_beside(result), reason) | {"x_fusion": own_word(result)} | error
+        end = self._chunk(self._beside(result), reason) | {"x_fusion": own_word(result)} | error
         return [*calls, *said, end, self._head | {"choices": [], "usage": usage(result)}]
 
-    def fails(self, message: str, code: int = 500) -> list[dict[str, Any]]:
+    def fails(self, message: str, code: int = 502) -> list[dict[str, Any]]:
         """Return what ends a stream whose run broke off: clients that do not look for errors show the text."""
-        error = {"code": code, "message": message}
-        return [self.text(f"[fusion: {message}]"), self._chunk({}, "error") | {"error": error}]
+        body = error_body(code, message)
+        said, end = self.text(f"[fusion: {body['error']['message']}]"), self._chunk({}, "error") | body
+        return [said, end, self._head | {"choices": [], "usage": _NO_USAGE}]
 
     def _chunk(self, delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
         return {**self._head, "choices": [choice]}
+
+    def _beside(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what goes beside the text: where it is from, and the comparison, for the client to send back."""
+        notes = [_annotation(citation, result) for citation in result["citations"] if citation["source"]]
+        details = [detail_of(result, self._question)] if result["fused"] else []
+        return ({"reasoning_details": details} if details else {}) | ({"annotations": notes} if notes else {})
 
 
 def tool_calls(result: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -100,50 +121,7 @@ def error_of(result: Mapping[str, Any]) -> dict[str, Any]:
     return {"code": _CODES.get(reason, _UPSTREAM), "message": message, "type": reason}
 
 
-def deliberation(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's comparison as the result of the server tool."""
-    if not result["responses"]:
-        told: dict[str, Any] = {"status": "error", "error": error_of(result)["message"]}
-        told["failure_reason"] = result.get("failure_reason") or "unexpected_error"
-    else:
-        told = {"status": "ok", "responses": result["responses"]}
-        told |= {"analysis": result["analysis"]} if result["analysis"] else {}
-    return told | ({"failed_models": result["failed_models"]} if result["failed_models"] else {})
-
-
-def _beside(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what goes beside the text: where it is from, and the comparison, for the client to send back."""
-    notes = [_annotation(citation, result) for citation in result["citations"] if citation["source"]]
-    if not result["fused"]:
-        return {"annotations": notes} if notes else {}
-    detail = {
-        "type": "reasoning.server_tool_call",
-        "tool_name": SERVER_TOOL,
-        "tool_call_id": f"fusion_{result['run_id']}",
-        "arguments": "{}",
-        "result": json.dumps(deliberation(result), ensure_ascii=False),
-        "id": None,
-        "index": 0,
-    }
-    return {"reasoning_details": [detail]} | ({"annotations": notes} if notes else {})
-
-
 def _annotation(citation: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
     source = result["sources"][citation["source"] - 1]
     place = {"start_index": citation["start"], "end_index": citation["end"]}
     return {"type": "url_citation", "url_citation": {"url": source["url"], "title": source["title"], **place}}
-
-
-def _writer(result: Mapping[str, Any]) -> str:
-    return str((result["settings"] or {}).get("writer") or "fusion")
-
-
-def _head(run_id: str, model: str, created: int, kind: str) -> dict[str, Any]:
-    return {
-        "id": f"chatcmpl-{run_id}",
-        "object": kind,
-        "created": created,
-        "model": model,
-        "system_fingerprint": None,
-        "provider": "fusion_graph",
-    }

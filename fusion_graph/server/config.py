@@ -1,31 +1,60 @@
 """How a server is set up."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fusion_graph.errors import SettingsError
 from fusion_graph.server.keys import Keys
 from fusion_graph.settings import home
 
 MODELS_VARIABLE = "FUSION_SERVER_MODELS"
+RUNS_VARIABLE = "FUSION_SERVER_MAX_RUNS"
+REQUESTS_VARIABLE = "FUSION_SERVER_REQUESTS_PER_MINUTE"
+USD_VARIABLE = "FUSION_SERVER_USD_PER_DAY"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
     """How a server is set up. `models` may be named beside those of the presets; `*` opens it to any.
 
-    `max_runs` of one owner may be under way at a time.
+    Each owner may have `max_runs` under way at a time, make `max_requests` a minute (0: any number), and spend `max_usd`
+    within 24 hours (None: any amount).
     """
 
     db: Path
     keys: Keys = field(default_factory=Keys)
     models: frozenset[str] = frozenset()
     max_runs: int = 8
+    max_requests: int = 0
+    max_usd: float | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ, *, db: Path | None = None) -> "ServerConfig":
         """Return what the environment sets up. Raises SettingsError."""
         models = frozenset(name.strip() for name in environ.get(MODELS_VARIABLE, "").split(",") if name.strip())
-        return cls(db or home("data", environ) / "runs.db", Keys.from_environ(environ), models, environ=environ)
+        usd = _number(environ, USD_VARIABLE, 0.0)
+        return cls(
+            db or home("data", environ) / "runs.db",
+            Keys.from_environ(environ),
+            models,
+            max_runs=int(_number(environ, RUNS_VARIABLE, 8, least=1)),
+            max_requests=int(_number(environ, REQUESTS_VARIABLE, 0)),
+            max_usd=usd or None,
+            environ=environ,
+        )
+
+
+def _number(environ: Mapping[str, str], name: str, default: float, *, least: float = 0) -> float:
+    given = environ.get(name, "").strip()
+    try:
+        value = float(given or default)
+    except ValueError:
+        value = -1.0
+    if not least <= value < math.inf:
+        hint = f"give a number of {least:g} or more"
+        raise SettingsError(f"{name} = {given!r} is no limit", field=name, value=given, hint=hint)
+    return value

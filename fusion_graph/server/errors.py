@@ -1,5 +1,8 @@
 """Errors as clients read them: one shape for every one, whoever found it."""
 
+import logging
+import traceback
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -7,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from fusion_graph.characters import visible
 from fusion_graph.errors import (
     FusionError,
     MissingKeyError,
@@ -25,8 +29,13 @@ _TYPES = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
+_MAX_CHARS = 2000  # of a message: it may quote what a client sent
+_MIN_SECRET = 8  # shorter ones are words
 _SERVERS = 5  # hundreds: what is the server's fault
 NO_RETRY = {"x-should-retry": "false"}  # the OpenAI SDKs, LangChain and LiteLLM would pay for another run
+
+
+_log = logging.getLogger(__name__)
 
 
 class RefusedError(Exception):
@@ -42,7 +51,22 @@ class RefusedError(Exception):
 def error_body(status: int, message: str, param: str | None = None) -> dict[str, Any]:
     """Return an error as OpenAI's API has it, with an integer code, which OpenRouter's SDKs demand."""
     kind = _TYPES.get(status, "server_error" if status // 100 == _SERVERS else "invalid_request_error")
-    return {"error": {"message": redact(message), "type": kind, "code": status, "param": param}}
+    return {"error": {"message": _shown(message), "type": kind, "code": status, "param": param}}
+
+
+def log_fault(error: BaseException, request: str, authorization: str = "") -> None:
+    """Log a fault of the server on one line: where it happened and what it says, without the secrets that it quotes."""
+    places = traceback.extract_tb(error.__traceback__)[-1:]
+    at = f" at {Path(places[0].filename).name}:{places[0].lineno}" if places else ""
+    said = f"{request} failed{at}: {type(error).__name__}: {error}"
+    for part in authorization.split():  # no pattern and no variable knows the keys that clients make up
+        said = said.replace(part, "[redacted]") if len(part) >= _MIN_SECRET else said
+    _log.error("%s", visible(" ".join(_shown(said).split())))
+
+
+def _shown(message: str) -> str:
+    """Return a message without secrets, cut after that: half a key is no longer found."""
+    return redact(message[: 2 * _MAX_CHARS])[:_MAX_CHARS]
 
 
 def answer_errors(app: FastAPI) -> None:

@@ -1,13 +1,14 @@
 """What a request says of fusion: the model's name, the plugin, the server tool; as settings of a run."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
-from fusion_graph.checked import Checked, placed
-from fusion_graph.errors import SettingsError, did_you_mean
-from fusion_graph.seats import MAX_TEMPERATURE, MAX_TOOL_STEPS, MAX_TOOLS, PanelTool
+from fusion_graph.checked import Checked
+from fusion_graph.errors import SettingsError
+from fusion_graph.seats import MAX_TEMPERATURE, MAX_TOOL_STEPS, MAX_TOOLS
+from fusion_graph.server.inner_tools import inner_tool, parameters_of, parsed_at, schema
 from fusion_graph.settings import MAX_SEATS, MAX_TOKENS, MIN_TOKENS
 
 SERVER_TOOL = "openrouter:fusion"
@@ -19,12 +20,9 @@ _SLUGS: dict[str, dict[str, str]] = {
     "openrouter/fusion-flash": {"preset": "fast"},
 }
 _PRESET_SLUGS = ("fusion/", "openrouter/fusion/")
-_PREFIX = "openrouter:"
-_INNER_TOOLS = ("web_search", "web_fetch", "bash")
-_UNHEEDED = frozenset({"engine", "mode", "max_total_results", "user_location", "environment", "sleep_after_seconds"})
 
-
-T = TypeVar("T", bound=Checked)
+_InnerTool = Annotated[dict[str, Any], WithJsonSchema(schema())]
+Name = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
 class Reasoning(Checked):
@@ -39,14 +37,14 @@ class Reasoning(Checked):
 class _Panel(Checked):
     """What plugin and server tool have in common."""
 
-    analysis_models: list[str] | None = Field(
+    analysis_models: list[Name] | None = Field(
         None, min_length=1, max_length=MAX_SEATS, description="1 to 8 models that answer in parallel"
     )
-    model: str | None = Field(None, min_length=1, description="The model that compares their answers")
+    model: Name | None = Field(None, description="The model that compares their answers")
     max_tool_calls: int | None = Field(
         None, ge=1, le=MAX_TOOL_STEPS, description="Tool steps of each panelist, 1 to 16"
     )
-    tools: list[dict[str, Any]] | None = Field(None, max_length=MAX_TOOLS, description="Tools of the panelists")
+    tools: list[_InnerTool] | None = Field(None, max_length=MAX_TOOLS, description="Tools of the panelists")
 
     def settings(self) -> dict[str, Any]:
         """Return what this says, as settings of a run."""
@@ -101,6 +99,19 @@ class FusionParameters(_Panel):
         return super().settings() | {name: value for name, value in said.items() if value is not None}
 
 
+class OwnOptions(Checked):
+    """The field `x_fusion` of a request, this server's own."""
+
+    on_disconnect: Literal["finish", "cancel"] = Field(
+        "finish", description="finish: a run whose client has gone goes on, and is kept; cancel: it is stopped"
+    )
+
+
+def own_options(given: Any) -> OwnOptions:
+    """Return what a request says in `x_fusion`. Raises SettingsError."""
+    return parsed_at("x_fusion", OwnOptions, {} if given is None else given)
+
+
 def of_model(name: str) -> dict[str, Any] | None:
     """Return what a slug of fusion says, as settings; None for the name of any other model."""
     name = name.removesuffix(PLAIN)
@@ -127,7 +138,7 @@ def _plugin(entry: Any, place: str) -> FusionPlugin:
     if not isinstance(entry, Mapping) or entry.get("id") != "fusion":
         hint = "the only plugin here has the id 'fusion'"
         raise SettingsError(f"{place}: there is no such plugin", field=f"{place}.id", value=entry, hint=hint)
-    return _at(place, FusionPlugin, entry)
+    return parsed_at(place, FusionPlugin, entry)
 
 
 def server_tool_in(tools: Sequence[Any]) -> FusionParameters | None:
@@ -136,36 +147,11 @@ def server_tool_in(tools: Sequence[Any]) -> FusionParameters | None:
     for number, tool in enumerate(tools):
         kind, place = tool.get("type") if isinstance(tool, Mapping) else None, f"tools.{number}"
         if kind == SERVER_TOOL and found is None:
-            found = _at(f"{place}.parameters", FusionParameters, tool.get("parameters") or {})
+            found = parsed_at(f"{place}.parameters", FusionParameters, parameters_of(tool))
         elif kind != "function":
             hint = f"function tools, and {SERVER_TOOL} once; the panel's tools are named in its parameters"
             raise SettingsError(f"{place}: {kind!r} is not taken", field=f"{place}.type", value=kind, hint=hint)
     return found
-
-
-def inner_tool(tool: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """Return a tool of the panel as settings name it. Raises SettingsError."""
-    place, kind = f"tools.{number}", str(tool.get("type", ""))
-    name = kind.removeprefix(_PREFIX)
-    if name not in _INNER_TOOLS:
-        known = [f"{_PREFIX}{each}" for each in _INNER_TOOLS]
-        hint = f"{did_you_mean(kind, known)}"
-        raise SettingsError(f"{place}: {kind!r} is no tool of the panel", field=f"{place}.type", value=kind, hint=hint)
-    given = {key: value for key, value in (tool.get("parameters") or {}).items() if key not in _UNHEEDED}
-    made = _at(f"{place}.parameters", PanelTool, {"name": name, **given})
-    try:
-        made.check_limits()
-    except SettingsError as error:
-        raise placed(error, place) from None
-    return made.model_dump(mode="json", include=made.model_fields_set)
-
-
-def _at(place: str, kind: type[T], entry: Any) -> T:
-    try:
-        return kind.model_validate(entry)
-    except SettingsError as error:
-        error.field = f"{place}.{error.field}".rstrip(".")
-        raise placed(error, place) from None
 
 
 def _list(value: Any, field: str) -> list[Any]:

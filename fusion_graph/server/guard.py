@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from fusion_graph.server.errors import NO_RETRY, error_body
+from fusion_graph.server.errors import NO_RETRY, error_body, log_fault
 from fusion_graph.urls import is_loopback
 
 MAX_BODY = 8 * 1024 * 1024  # bytes
@@ -22,9 +22,15 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Guard:
     """Refuse what an open server must not take. `is_open`: there are no keys, so only this machine may ask."""
 
-    def __init__(self, app: App, *, is_open: bool) -> None:
+    def __init__(self, app: App, *, is_open: bool, stop: Callable[[], Awaitable[None]] | None = None) -> None:
         self._app = app
         self._is_open = is_open
+        self._stop = stop
+
+    async def stop(self) -> None:
+        """Stop the runs of the app where they are."""
+        if self._stop:
+            await self._stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -44,7 +50,10 @@ class Guard:
         if body is None:
             await _refuse(send, 413, f"the body is longer than {MAX_BODY:,} bytes")
             return
-        await self._app(scope, _again(body, receive), send)
+        try:
+            await self._app(scope, _again(body, receive), send)
+        except Exception as error:  # noqa: BLE001  (the HTTP edge: uvicorn would log the trace with whatever it quotes)
+            log_fault(error, f"{scope['method']} {scope['path']}", headers.get(b"authorization", b"").decode("latin-1"))
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         host = _host(headers.get(b"host", b"").decode("latin-1"))

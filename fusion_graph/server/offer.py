@@ -1,32 +1,48 @@
 """The models a server offers: fusion under its slugs, the presets, and the models that their rosters and its operator name."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from fusion_graph.presets import load_presets
+from fusion_graph.models.listing import known_models
+from fusion_graph.models.price_table import row_of
+from fusion_graph.models.server_lists import ListedModel
+from fusion_graph.presets import load_presets, resolve
 from fusion_graph.server.config import ServerConfig
+
+_PARAMETERS = ("tools", "tool_choice", "response_format", "max_tokens", "max_completion_tokens", "temperature", "stop")
 
 
 def preset_models(config: ServerConfig) -> set[str]:
     """Return the models of all presets. Blocks."""
-    presets = load_presets(config.environ).values()
-    rosters = (preset["settings"] for preset in presets)
-    found: set[str] = set()
-    for roster in rosters:
-        seats = [seat if isinstance(seat, str) else seat["model"] for seat in roster.get("panel", [])]
-        found |= {name for name in (*seats, roster.get("judge", ""), roster.get("writer", "")) if name}
-    return found
+    return {name for names in _rosters(config).values() for name in names}
 
 
 def listed(config: ServerConfig) -> list[dict[str, Any]]:
     """Return the models this server offers, with every field that some client demands. Blocks."""
-    presets = load_presets(config.environ)
-    slugs = {"fusion": "the default preset", "openrouter/fusion": "the default preset"}
-    slugs |= {f"fusion/{name}": preset["description"] for name, preset in presets.items()}
-    names = sorted(preset_models(config) | (config.models - {"*"}))
-    return [_model(name, about) for name, about in [*slugs.items(), *((name, "") for name in names)]]
+    presets, rosters = load_presets(config.environ), _rosters(config)
+    usual = set(resolve({"mode": "always"}, environ=config.environ).roles)
+    slugs = {"fusion": usual, "openrouter/fusion": usual}
+    slugs |= {f"fusion/{name}": rosters[name] for name in presets}
+    alone = sorted(set().union(*rosters.values()) | (config.models - {"*"}))
+    known = known_models({*alone, *usual}, config.environ)
+    abouts = {f"fusion/{name}": preset["description"] for name, preset in presets.items()}
+    return [_model(name, abouts.get(name, "the default preset"), models, known) for name, models in slugs.items()] + [
+        _model(name, "", {name}, known) for name in alone
+    ]
 
 
-def _model(name: str, about: str) -> dict[str, Any]:
+def _rosters(config: ServerConfig) -> dict[str, set[str]]:
+    """Return the models of each preset."""
+    environ = config.environ
+    settled = {name: resolve({"preset": name, "mode": "always"}, environ=environ) for name in load_presets(environ)}
+    return {name: set(settings.roles) for name, settings in settled.items()}
+
+
+def _model(name: str, about: str, models: Collection[str], known: Mapping[str, ListedModel]) -> dict[str, Any]:
+    rows = [known.get(model) or row_of(model, "") for model in models]
+    asked, written = [row["input_usd_per_mtok"] for row in rows], [row["output_usd_per_mtok"] for row in rows]
+    contexts = [row["context_tokens"] or 0 for row in rows]
+    price_known = None not in (*asked, *written)
     return {
         "id": name,
         "object": "model",
@@ -35,14 +51,25 @@ def _model(name: str, about: str) -> dict[str, Any]:
         "name": name,
         "description": about,
         "canonical_slug": name,
-        "context_length": None,
+        "context_length": min(contexts) or None,
         "architecture": {"input_modalities": ["text"], "modality": "text->text", "output_modalities": ["text"]},
-        "pricing": {"prompt": "0", "completion": "0"},
-        "supported_parameters": ["tools", "tool_choice", "response_format", "max_tokens", "stop"],
+        "pricing": {
+            "prompt": _price(asked) if price_known else "0",
+            "completion": _price(written) if price_known else "0",
+        },
+        "supported_parameters": list(_PARAMETERS),
         "default_parameters": {},
         "per_request_limits": None,
         "supported_voices": None,
         "top_provider": {"is_moderated": False},
         "links": {"details": f"/v1/models/{name}"},
-        "x_fusion": {"price_known": False},
+        "x_fusion": {"price_known": price_known},
     }
+
+
+def _price(usd_per_mtok: Collection[float | None]) -> str:
+    """Return the highest of some prices, for one token: usage counts the tokens of all models, so it is a bound.
+
+    It is one for contexts that are not so long that a model's price goes up.
+    """
+    return f"{max(price or 0.0 for price in usd_per_mtok) / 1_000_000:.12f}".rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""Whose request it is."""
+"""Whose request it is, and whether that one may ask again yet."""
 
 from typing import Annotated
 
@@ -15,6 +15,7 @@ def _owner(request: Request) -> str:
         raise RefusedError(
             401, "give one of this server's API keys: Authorization: Bearer KEY", www_authenticate="Bearer"
         )
+    request.app.state.limits.admit(owner)
     return owner
 
 

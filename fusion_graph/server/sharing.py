@@ -1,23 +1,47 @@
-"""One run for requests that are one: retries of a client, and what comes again under one Idempotency-Key."""
+"""One run for requests that are one: retries of a client, what it sends again unanswered, what has one Idempotency-Key.
+
+Kept in the database: a server that was restarted goes on with what a retry asks for.
+"""
 
 import asyncio
 import hashlib
 import time
-from collections import OrderedDict, defaultdict
+import uuid
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from fusion_graph.claims import Claim, Kind
+from fusion_graph.errors import RunNotFoundError
 from fusion_graph.events import LiveRun
 from fusion_graph.runs import Runs
-from fusion_graph.schemas import Event
+from fusion_graph.schemas import ENDED, Event
 from fusion_graph.server.errors import RefusedError
+from fusion_graph.server.limits import Limits
 
 KEPT_SECONDS = 86_400.0  # for runs under a key
-RETRIED_SECONDS = 600.0  # in which a retry without a key gets the run it is a retry of, also when that has ended
-_MOST = 10_000  # runs that are remembered
-_MAX_KEY = 255  # characters
-_Place = tuple[str, str, str]  # whose, by what, and that
+RETRIED_SECONDS = 600.0  # in which a body without a key may be a retry, also of a run that has ended
+MAX_KEY = 255  # characters
+Start = Callable[[str], Awaitable[LiveRun]]
+
+
+class Asked(NamedTuple):
+    """What makes two requests one: whose they are, the body, the Idempotency-Key, and what a client says of retries."""
+
+    owner: str
+    body: bytes
+    key: str
+    is_retry: bool
+
+    @property
+    def digest(self) -> str:
+        """What the body is told by."""
+        return hashlib.sha256(self.body).hexdigest()
+
+    @property
+    def name(self) -> tuple[Kind, str]:
+        """What the request is looked for by."""
+        return ("key", self.key) if self.key else ("body", self.digest)
 
 
 class EndedRun:
@@ -37,70 +61,68 @@ class EndedRun:
         return await self._runs.show(self.run_id)
 
 
-@dataclass(slots=True)
-class _Kept:
-    run_id: str
-    digest: str
-    live: LiveRun | None
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def is_running(self) -> bool:
-        if self.live and self.live.is_over:
-            self.live = None  # with all that it has told
-        return self.live is not None
-
-
 class Sharing:
-    """The runs of this process that a further request may belong to, each by its owner."""
+    """Which run a request belongs to."""
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[_Place, _Kept] = OrderedDict()
-        self._locks: defaultdict[_Place, asyncio.Lock] = defaultdict(asyncio.Lock)
+    def __init__(self, runs: Runs, limits: Limits) -> None:
+        self._runs = runs
+        self._limits = limits
+        self._locks: defaultdict[tuple[str, Kind, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._waiting: defaultdict[tuple[str, Kind, str], int] = defaultdict(int)
 
-    async def get(
-        self, runs: Runs, owner: str, body: bytes, *, key: str, is_retry: bool, start: Callable[[], Awaitable[LiveRun]]
-    ) -> LiveRun | EndedRun:
-        """Return the run a request belongs to, or start one.
+    async def get(self, asked: Asked, start: Start) -> LiveRun | EndedRun:
+        """Return the run a request belongs to: the one under way, the one that was stopped, the answer there is, or a new one.
 
         Raises:
-            RefusedError: the key came with another body before (422), or is too long.
+            RefusedError: the key came with another body before (422), or is too long; a limit is reached (402, 429).
         """
-        if len(key) > _MAX_KEY:
-            raise RefusedError(400, f"the Idempotency-Key is longer than {_MAX_KEY} characters")
-        digest = hashlib.sha256(body).hexdigest()
-        place = (owner, "key", key) if key else (owner, "body", digest)
-        async with self._locks[place]:
-            try:
-                if found := self._found(place, digest, is_retry=is_retry):
-                    return found.live or EndedRun(runs, found.run_id)
-                live = await start()
-                self._keep(place, live, digest)
-                self._keep((owner, "body", digest), live, digest)
-                return live
-            finally:
-                self._locks.pop(place, None)
+        if len(asked.key) > MAX_KEY:
+            raise RefusedError(400, f"the Idempotency-Key is longer than {MAX_KEY} characters")
+        place = (asked.owner, *asked.name)
+        self._waiting[place] += 1
+        try:
+            async with self._locks[place]:
+                claim = await self._runs.claims.find(*place)
+                found = await self._again(asked, claim) if claim else None
+                return found or await self._begun(asked, claim, start)
+        finally:
+            self._waiting[place] -= 1
+            if not self._waiting[place]:
+                del self._waiting[place], self._locks[place]
 
-    def running(self, owner: str) -> int:
-        """Return how many runs of an owner are under way."""
-        mine = (kept for (who, by, _), kept in self._kept.items() if who == owner and by == "body")
-        return sum(kept.is_running for kept in mine)
-
-    def _found(self, place: _Place, digest: str, *, is_retry: bool) -> _Kept | None:
-        kept = self._kept.get(place)
-        if kept is None:
-            return None
-        age, is_running = time.monotonic() - kept.started, kept.is_running
-        if place[1] == "body":
-            return kept if is_running or (is_retry and age < RETRIED_SECONDS) else None
-        if age >= KEPT_SECONDS:
-            return None
-        if kept.digest != digest:
+    async def _again(self, asked: Asked, claim: Claim) -> LiveRun | EndedRun | None:
+        """Return the run that a claim stands for, if it stands for this request."""
+        age, live = time.time() - claim["created_at"], self._runs.live(claim["run_id"])
+        if claim["kind"] == "key" and age < KEPT_SECONDS and claim["digest"] != asked.digest:
             raise RefusedError(422, "this Idempotency-Key came with another body before")
-        return kept
+        if live is not None:
+            return live
+        lost = asked.is_retry or not claim["delivered"]
+        if age >= KEPT_SECONDS or (claim["kind"] == "body" and not (lost and age < RETRIED_SECONDS)):
+            return None
+        try:
+            status = (await self._runs.get(claim["run_id"]))["status"]
+        except RunNotFoundError:  # deleted since
+            return None
+        if status in ENDED:
+            return EndedRun(self._runs, claim["run_id"])
+        return await self._limited(asked.owner, claim["run_id"], self._runs.resume)
 
-    def _keep(self, place: _Place, live: LiveRun, digest: str) -> None:
-        self._kept[place] = _Kept(live.run_id, digest, live)
-        self._kept.move_to_end(place)
-        while len(self._kept) > _MOST:
-            self._kept.popitem(last=False)
+    async def _begun(self, asked: Asked, claim: Claim | None, start: Start) -> LiveRun:
+        run_id, claims = uuid.uuid4().hex, self._runs.claims
+        kind, name = asked.name
+        before = claim["run_id"] if claim else ""
+        if not await claims.take(asked.owner, kind, name, digest=asked.digest, run_id=run_id, before=before):
+            raise RefusedError(409, "another server is at work on this request", retry_after="3")
+        try:
+            if kind == "key":
+                await claims.take(asked.owner, "body", asked.digest, digest=asked.digest, run_id=run_id)
+            return await self._limited(asked.owner, run_id, start)
+        except BaseException:
+            await claims.drop(run_id)
+            raise
+
+    async def _limited(self, owner: str, run_id: str, begin: Start) -> LiveRun:
+        with self._limits.slot(owner, run_id) as slot:
+            slot.run = await begin(run_id)
+            return slot.run

@@ -3,16 +3,17 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, suppress
 from typing import Any, Protocol
 
 from fusion_graph.errors import FusionError
 from fusion_graph.saying import Saying
 from fusion_graph.schemas import Event
-from fusion_graph.server.completions import Chunks
+from fusion_graph.server.completions import Completion
 
 BYTE_EVERY = 3.0  # seconds; some clients give up after 5
+STOPPED = "the run was stopped; the same request again goes on with it"
 CHUNK_EVERY = 15.0  # seconds: comments are not enough for those that count chunks
 
 
@@ -34,7 +35,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 async def chat_stream(
-    live: Run, result: Awaitable[dict[str, Any]], chunks: Chunks, stop: list[str]
+    live: Run, result: Awaitable[dict[str, Any]], chunks: Completion, stop: list[str]
 ) -> AsyncGenerator[bytes, None]:
     """Yield a run as server-sent events: text as it comes, something every few seconds, then the end and the usage."""
     saying = Saying(stop)
@@ -46,7 +47,7 @@ async def chat_stream(
     yield DONE
 
 
-async def _told(live: Run, chunks: Chunks, saying: Saying) -> AsyncGenerator[bytes, None]:
+async def _told(live: Run, chunks: Completion, saying: Saying) -> AsyncGenerator[bytes, None]:
     last_chunk = time.monotonic()
     async with aclosing(_with_pauses(live.events())) as events:
         async for event in events:
@@ -58,18 +59,18 @@ async def _told(live: Run, chunks: Chunks, saying: Saying) -> AsyncGenerator[byt
                 yield b": keep-alive\n\n"
 
 
-async def _ends(coming: Awaitable[dict[str, Any]], chunks: Chunks, saying: Saying) -> list[dict[str, Any]]:
+async def _ends(coming: Awaitable[dict[str, Any]], chunks: Completion, saying: Saying) -> list[dict[str, Any]]:
     try:
         result = await coming
     except FusionError as error:
         return chunks.fails(str(error))
     except asyncio.CancelledError:
-        return chunks.fails("the run was cancelled", 499)
+        return chunks.fails(STOPPED, 499)
     rest = saying.end(result)
     return [*([chunks.text(rest)] if rest else []), *chunks.ends(result)]
 
 
-async def spaced(answer: "asyncio.Future[bytes]") -> AsyncIterator[bytes]:
+async def spaced(answer: "asyncio.Future[bytes]") -> AsyncGenerator[bytes, None]:
     """Yield blanks, which JSON may begin with, until the answer is there."""
     while not answer.done():
         with suppress(TimeoutError):

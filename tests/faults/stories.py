@@ -123,7 +123,7 @@ async def _fill(db: Path, runs: Runs) -> None:
                     other.execute("INSERT INTO filler VALUES (zeroblob(4000))")
 
     await asyncio.to_thread(work)
-    for connection in (runs.store._db, runs.saver.conn):
+    for connection in (runs.store.db, runs.saver.conn):
         await connection.execute(_NO_NEW_PAGE)
 
 
@@ -132,7 +132,7 @@ async def read_only(stage: Stage) -> dict[str, Any]:
 
 
 async def _protect(runs: Runs) -> None:
-    for connection in (runs.store._db, runs.saver.conn):
+    for connection in (runs.store.db, runs.saver.conn):
         await connection.execute("PRAGMA query_only = ON")
 
 
@@ -199,9 +199,9 @@ async def missed_beat(stage: Stage) -> dict[str, Any]:
         async with stage.runs() as runs:
             live = await at_the_judge(stage, runs, gate)
             await renewed()
-            await runs.store._db.execute("PRAGMA query_only = ON")
+            await runs.store.db.execute("PRAGMA query_only = ON")
             await asyncio.sleep(0.5)
-            await runs.store._db.execute("PRAGMA query_only = OFF")
+            await runs.store.db.execute("PRAGMA query_only = OFF")
             try:
                 await renewed()
             finally:

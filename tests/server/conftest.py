@@ -1,21 +1,23 @@
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from fusion_graph.deployment import Parts
 from fusion_graph.models.scripted import ScriptedModels, ScriptedRequest
 from fusion_graph.prompts import wording
 from fusion_graph.server.app import make_app
 from fusion_graph.server.config import ServerConfig
+from fusion_graph.server.draining import DrainingServer
 from fusion_graph.server.keys import Keys
 from tests.graphs import look_up, scripted
 
@@ -29,6 +31,13 @@ class Served:
     url: str
     models: ScriptedModels
     db: Path
+    stop: Callable[[], None]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the runs as the database has them."""
+        with closing(sqlite3.connect(self.db)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute("SELECT * FROM fusion_runs ORDER BY created_at")]
 
     def asked(self) -> list[str]:
         """Return which models were asked, in order."""
@@ -37,6 +46,12 @@ class Served:
     def chat(self, text: str = "What is the answer?", *, headers: Any = None, **body: Any) -> httpx.Response:
         """Ask fusion under its slug, with a panel of scripted models."""
         return self.post({"messages": [{"role": "user", "content": text}], **body}, headers=headers)
+
+    def streaming(self, text: str = "What is the answer?", **body: Any) -> AbstractContextManager[httpx.Response]:
+        """Ask for a stream that the test reads, or leaves."""
+        whole = {"model": "fusion", "plugins": [PANEL], "messages": [{"role": "user", "content": text}], "stream": True}
+        whole |= body
+        return httpx.stream("POST", f"{self.url}/v1/chat/completions", json=whole, timeout=30)
 
     def post(self, body: dict[str, Any], *, headers: Any = None) -> httpx.Response:
         whole = {"model": "fusion", "plugins": [PANEL], **body}
@@ -52,7 +67,7 @@ def serving(app: Any) -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", timeout_graceful_shutdown=1))
+    server = DrainingServer(app, drain=0, port=port, log_level="critical")
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -66,20 +81,28 @@ def serving(app: Any) -> Iterator[str]:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """What starts servers of the test's own: `serve(keys=[...], max_runs=1, north=script, ...)`."""
-    open_ones: list[Any] = []
+    """What starts servers of the test's own: `serve(keys=[...], limits={"max_runs": 1}, north=script, ...)`."""
+    with ExitStack() as open_ones:
+        numbers = count()
 
-    def start(*, keys: Any = (), max_runs: int = 8, models: Any = ("*",), **scripts: Any) -> Served:
-        used = scripted(**scripts)
-        db = tmp_path / f"runs{len(open_ones)}.db"
-        config = ServerConfig(db, Keys(keys), frozenset(models), max_runs=max_runs)
-        running = serving(make_app(config, Parts.real(load_model=used, tools=[look_up()])))
-        open_ones.append(running)
-        return Served(running.__enter__(), used, db)
+        def start(
+            *,
+            keys: Any = (),
+            models: Any = ("*",),
+            limits: Any = None,
+            db: Path | None = None,
+            parts: Parts | None = None,
+            **scripts: Any,
+        ) -> Served:
+            used = scripted(**scripts)
+            db = db or tmp_path / f"runs{next(numbers)}.db"
+            config = ServerConfig(db, Keys(keys), frozenset(models), **(limits or {}))
+            own = open_ones.enter_context(ExitStack())
+            parts = parts or Parts.real(load_model=used, tools=[look_up()])
+            url = own.enter_context(serving(make_app(config, parts)))
+            return Served(url, used, db, own.close)
 
-    yield start
-    for running in reversed(open_ones):
-        running.__exit__(None, None, None)
+        yield start
 
 
 @pytest.fixture

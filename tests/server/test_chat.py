@@ -32,6 +32,7 @@ def orders(request: ScriptedRequest) -> Any:
 
 
 def lines(response: httpx.Response) -> list[str]:
+    response.read()
     return [line for line in response.text.split("\n") if line]
 
 
@@ -60,6 +61,7 @@ def test_the_openai_sdk_lists_asks_and_streams(served: Served) -> None:
     assert "".join(part.choices[0].delta.content or "" for part in parts if part.choices) == "The answer is 1 [1]."
 
 
+@pytest.mark.contract("8.1", "8.2", "8.3", "5.7", "3.36")
 def test_a_completion_has_what_every_client_needs(serve: Serve) -> None:
     served = serve(north=researcher(), judge=judge_and_writer)
 
@@ -81,6 +83,7 @@ def test_a_completion_has_what_every_client_needs(serve: Serve) -> None:
     assert set(served.asked()) == PANELISTS | {"judge"}
 
 
+@pytest.mark.contract("3.6", "3.7", "3.8", "8.8")
 def test_a_stream_ends_once_with_its_usage_last(served: Served) -> None:
     told = chunks(served.chat(stream=True))
 
@@ -92,6 +95,7 @@ def test_a_stream_ends_once_with_its_usage_last(served: Served) -> None:
     assert all(chunk["object"] == "chat.completion.chunk" and "usage" not in chunk for chunk in told[:-1])
 
 
+@pytest.mark.contract("3.3", "3.4", "3.9")
 def test_a_silent_run_sends_something_every_few_seconds(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "BYTE_EVERY", 0.02)
     monkeypatch.setattr("fusion_graph.server.chat.BYTE_EVERY", 0.02)
@@ -113,6 +117,7 @@ def test_a_silent_run_sends_something_every_few_seconds(serve: Serve, monkeypatc
     assert whole.json()["choices"][0]["message"]["content"] == "The answer is 1 [1]."
 
 
+@pytest.mark.contract("1.1", "1.9", "1.13", "1.27", "1.28", "1.39", "1.40")
 @pytest.mark.parametrize(
     ("body", "panel"),
     [
@@ -135,6 +140,7 @@ def test_the_panel_is_asked_where_the_request_says_so(served: Served, body: dict
     assert bool(PANELISTS & set(served.asked())) is panel
 
 
+@pytest.mark.contract("1.57")
 def test_a_fusion_that_asks_gets_no_panel(served: Served) -> None:
     said = served.chat(headers={"x-openrouter-fusion-depth": "1"}).json()
 
@@ -142,6 +148,7 @@ def test_a_fusion_that_asks_gets_no_panel(served: Served) -> None:
     assert served.asked() == ["judge"]
 
 
+@pytest.mark.contract("1.16", "1.19", "1.22")
 def test_a_server_tool_brings_its_panel_and_its_limits(served: Served) -> None:
     parameters = {"analysis_models": ["north", "south"], "temperature": 0.5, "max_completion_tokens": 500, "tools": []}
     tool = {"type": "openrouter:fusion", "parameters": parameters}
@@ -154,6 +161,7 @@ def test_a_server_tool_brings_its_panel_and_its_limits(served: Served) -> None:
     assert (north.temperature, north.max_tokens) == (0.5, 500)
 
 
+@pytest.mark.contract("1.24", "1.25", "1.33")
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_clients_tool_goes_round_and_one_panel_is_paid(serve: Serve, stream: bool) -> None:  # noqa: FBT001
     served = serve(judge=orders)
@@ -200,6 +208,7 @@ BAD: list[tuple[dict[str, Any], int, str | None, str]] = [
 ]
 
 
+@pytest.mark.contract("7.8", "7.9")
 @pytest.mark.parametrize(("body", "status", "param", "said"), BAD)
 def test_what_cannot_be_is_refused_by_its_name_and_nobody_is_asked(
     served: Served, body: dict[str, Any], status: int, param: str | None, said: str
@@ -214,6 +223,7 @@ def test_what_cannot_be_is_refused_by_its_name_and_nobody_is_asked(
     assert served.models.requests == []
 
 
+@pytest.mark.contract("7.10")
 def test_a_model_that_nobody_allowed_is_not_found(serve: Serve) -> None:
     served = serve(models=["north", "south", "east", "judge"])
 
@@ -224,6 +234,7 @@ def test_a_model_that_nobody_allowed_is_not_found(serve: Serve) -> None:
     assert served.chat().status_code == 200
 
 
+@pytest.mark.contract("3.10", "3.12")
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_run_that_fails_is_no_reason_to_pay_again(serve: Serve, stream: bool) -> None:  # noqa: FBT001
     def fails(_request: ScriptedRequest) -> Any:
@@ -257,8 +268,7 @@ def held() -> tuple[threading.Event, threading.Event, Any]:
 def test_a_client_that_goes_away_leaves_the_run_at_work(serve: Serve) -> None:
     asked, go, waits = held()
     served = serve(east=waits, judge=judge_and_writer)
-    body = {"model": "fusion", "plugins": [PANEL], "stream": True, "messages": [{"role": "user", "content": "What?"}]}
-    with httpx.stream("POST", f"{served.url}/v1/chat/completions", json=body, timeout=30) as response:
+    with served.streaming() as response:
         assert asked.wait(20)
         run_id = response.headers["x-fusion-run-id"]
 
@@ -279,24 +289,22 @@ def stored(served: Served, run_id: str) -> str:
     return "running"
 
 
+@pytest.mark.contract("3.46")
 def test_a_request_that_comes_again_while_its_run_goes_on_gets_that_run(serve: Serve) -> None:
     asked, go, waits = held()
     served = serve(east=waits, judge=judge_and_writer)
-    answers: list[httpx.Response] = []
-    threads = [threading.Thread(target=lambda: answers.append(served.chat())) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    assert asked.wait(20)
-    time.sleep(0.3)
 
-    go.set()
-    for thread in threads:
-        thread.join()
+    with served.streaming() as first, served.streaming() as second:
+        assert asked.wait(20)
+        go.set()
+        ids = [chunk["id"] for response in (first, second) for chunk in chunks(response)]
 
-    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len(set(ids)) == 1
+    assert first.headers["x-fusion-run-id"] == second.headers["x-fusion-run-id"]
     assert served.asked().count("north") == 1
 
 
+@pytest.mark.contract("3.47", "3.48")
 def test_a_retry_gets_the_answer_there_is_and_a_new_request_a_new_one(served: Served) -> None:
     first, again = served.chat(), served.chat(headers={"x-stainless-retry-count": "1"})
     new = served.chat()
@@ -306,6 +314,7 @@ def test_a_retry_gets_the_answer_there_is_and_a_new_request_a_new_one(served: Se
     assert served.asked().count("north") == 2
 
 
+@pytest.mark.contract("3.41", "3.44", "3.45")
 def test_an_idempotency_key_is_one_run_for_one_body(serve: Serve) -> None:
     keys = ["first-key-of-sixteen", "second-key-of-sixteen"]
     served = serve(keys=keys, judge=judge_and_writer)
@@ -318,6 +327,7 @@ def test_an_idempotency_key_is_one_run_for_one_body(serve: Serve) -> None:
     assert (clash.status_code, clash.json()["error"]["code"]) == (422, 422)
 
 
+@pytest.mark.contract("3.51")
 def test_a_streamed_answer_comes_again_whole(served: Served) -> None:
     first, again = (chunks(served.chat(stream=True, headers={"idempotency-key": "k"})) for _ in range(2))
 
@@ -332,7 +342,7 @@ def test_a_streamed_answer_comes_again_whole(served: Served) -> None:
 
 def test_a_key_has_only_so_many_runs_at_a_time(serve: Serve) -> None:
     asked, go, waits = held()
-    served = serve(max_runs=1, east=waits, judge=judge_and_writer)
+    served = serve(limits={"max_runs": 1}, east=waits, judge=judge_and_writer)
     first = threading.Thread(target=served.chat)
     first.start()
     assert asked.wait(20)

@@ -91,6 +91,7 @@ async def test_without_keys_another_machine_is_refused_whatever_it_says() -> Non
     assert "FUSION_API_KEYS" in json.loads(sent[1]["body"])["error"]["message"]
 
 
+@pytest.mark.contract("3.24")
 def test_a_body_that_is_too_long_is_refused_declared_or_not(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "MAX_BODY", 10_000)
     url = f"{served.url}/v1/chat/completions"
@@ -134,6 +135,7 @@ def test_abuse_of_a_socket_leaves_the_server_serving(served: Served, junk: bytes
     assert get(served).status_code == 200
 
 
+@pytest.mark.contract("3.21", "3.22")
 @pytest.mark.parametrize(
     ("path", "method", "status"),
     [("/nowhere", "GET", 404), ("/v1/models", "POST", 405), ("/v1/models/no-such-model", "GET", 404)],
@@ -146,6 +148,7 @@ def test_errors_of_the_framework_have_the_same_shape(served: Served, path: str, 
     assert isinstance(response.json()["error"]["message"], str)
 
 
+@pytest.mark.contract("3.19")
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"[" * 100_000, b"\xff\xfe"])
 def test_a_body_that_is_no_json_object_is_refused(served: Served, content: bytes) -> None:
     response = httpx.post(f"{served.url}/v1/chat/completions", content=content)

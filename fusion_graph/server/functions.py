@@ -1,0 +1,62 @@
+"""The client's own tools: what is needed of them, and which of them the model may, must or must not call."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fusion_graph.checked import shown
+from fusion_graph.errors import SettingsError
+from fusion_graph.prompts import FUSION_TOOL_NAME
+
+CHOICES = ("none", "auto", "required")
+
+
+def functions_in(tools: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the function tools of a request. Raises SettingsError for one that no model could be offered."""
+    found: dict[str, dict[str, Any]] = {}
+    for number, tool in enumerate(tools):
+        if not isinstance(tool, Mapping) or tool.get("type") != "function":
+            continue
+        name = _name(tool.get("function"), f"tools.{number}.function")
+        if name in found:
+            raise SettingsError(f"two tools are called {name!r}", field=f"tools.{number}.function.name", value=name)
+        found[name] = dict(tool)
+    return list(found.values())
+
+
+def _name(function: Any, place: str) -> str:
+    """Return a function's name, after a look at the rest of it."""
+    if not isinstance(function, Mapping):
+        raise SettingsError(f"{place} = {shown(function)} is no function", field=place, hint="give name and parameters")
+    kinds: dict[str, type] = {"name": str, "description": str, "parameters": Mapping}
+    for field, kind in kinds.items():
+        value = function.get(field)
+        if value is not None and not isinstance(value, kind):
+            hint = "an object" if kind is Mapping else "a text"
+            raise SettingsError(f"{place}.{field} = {shown(value)}", field=f"{place}.{field}", value=value, hint=hint)
+    name = function.get("name")
+    if not name:
+        raise SettingsError(f"{place}.name = {name!r}", field=f"{place}.name", value=name, hint="give it a name")
+    return str(name)
+
+
+def check_names(functions: Sequence[Mapping[str, Any]]) -> None:
+    """Raise a SettingsError if a function is called like the tool by which a model asks for the panel."""
+    if any(function["function"]["name"] == FUSION_TOOL_NAME for function in functions):
+        hint = "name it otherwise, or leave fusion out"
+        raise SettingsError(
+            f"tools: {FUSION_TOOL_NAME!r} is the panel's own name", field="tools", value=FUSION_TOOL_NAME, hint=hint
+        )
+
+
+def chosen(choice: Any, functions: Sequence[Mapping[str, Any]]) -> Any:
+    """Return a tool_choice as models take it. Raises SettingsError for one that is not known."""
+    if isinstance(choice, str) and choice in CHOICES:
+        return choice
+    names = [function["function"]["name"] for function in functions]
+    function = choice.get("function") if isinstance(choice, Mapping) and choice.get("type") == "function" else None
+    named = function.get("name") if isinstance(function, Mapping) else None
+    if named not in names:
+        hint = f"{', '.join(CHOICES)}, or one of the functions: {', '.join(names) or 'there is none'}"
+        message = f"tool_choice = {shown(choice)} is not known"
+        raise SettingsError(message, field="tool_choice", value=choice, hint=hint)
+    return {"type": "function", "function": {"name": named}}

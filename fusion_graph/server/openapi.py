@@ -1,0 +1,115 @@
+"""What /openapi.json says of the routes: arguments for their decorators. The routes read the raw body themselves."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from fastapi import FastAPI, Security
+from fastapi.security import HTTPBearer
+from pydantic import TypeAdapter
+
+from fusion_graph.schemas import DEPTH
+from fusion_graph.server.request_shapes import ChatRequest
+from fusion_graph.server.response_shapes import Chunk, Completion, Error, Health, Model, ModelList
+from fusion_graph.server.sharing import MAX_KEY
+
+(_DEPTH,) = DEPTH
+_REFUSALS = {
+    400: "The request is not what it must be",
+    401: "No API key of this server",
+    402: "Nothing is left of what this key may spend",
+    403: "A host, an origin or an address that this server does not answer",
+    404: "There is no such model",
+    408: "The body did not come in time",
+    409: "Another process is at work on this run",
+    413: "The body is too long",
+    422: "This Idempotency-Key came with another body before",
+    429: "Too many requests, or runs under way",
+    500: "A fault of this server",
+    503: "A key or a package of a provider is missing",
+}
+_GUARDED, _KEYED = (403, 408, 413), (401, 429)
+_CHAT = (400, 402, 404, 409, 422, 500, 503)
+_BEARER = Security(HTTPBearer(scheme_name="key", description="One of the server's API keys", auto_error=False))
+
+
+def health() -> dict[str, Any]:
+    """Return what is said of GET /healthz."""
+    return {"response_model": None, "responses": _responses(Health, "The server is there", _GUARDED)}
+
+
+def model_list(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of GET /v1/models."""
+    return _keyed(app) | {"responses": _responses(ModelList, "The models", (*_GUARDED, *_KEYED))}
+
+
+def one_model(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of GET /v1/models/{name}."""
+    return _keyed(app) | {"responses": _responses(Model, "The model", (*_GUARDED, *_KEYED, 404))}
+
+
+def chat(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of POST /v1/chat/completions."""
+    responses = _responses(Completion, "The completion, or its stream", (*_GUARDED, *_KEYED, *_CHAT))
+    lines = {"schema": {"type": "string", "description": "Events with chunks as data; the last says [DONE]"}}
+    responses[200] |= {
+        "content": {"text/event-stream": lines | {"x-chunk": _inlined(Chunk)}},
+        "headers": {
+            "x-fusion-run-id": {"schema": {"type": "string"}, "description": "The run", "required": True},
+            "x-should-retry": {
+                "schema": {"const": "false"},
+                "description": "A run that failed is not to be paid again",
+            },
+        },
+    }
+    body = {"required": True, "content": {"application/json": {"schema": _inlined(ChatRequest)}}}
+    return _keyed(app) | {
+        "responses": responses,
+        "openapi_extra": {"requestBody": body, "parameters": _headers()},
+        "summary": "Ask fusion, or a model alone",
+    }
+
+
+def _keyed(app: FastAPI) -> dict[str, Any]:
+    return {"response_model": None, "dependencies": [_BEARER] if app.state.config.keys else []}
+
+
+def _responses(shape: Any, description: str, refusals: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
+    errors = {status: {"model": Error, "description": _REFUSALS[status]} for status in sorted(refusals)}
+    # A default of our own keeps the framework from promising its own shape for 422.
+    return {
+        200: {"model": shape, "description": description},
+        **errors,
+        "default": {"model": Error, "description": "Any other"},
+    }
+
+
+def _headers() -> list[dict[str, Any]]:
+    told: Mapping[str, tuple[str, dict[str, Any]]] = {
+        "Idempotency-Key": ("One run for all requests that have it", {"maxLength": MAX_KEY}),
+        "x-stainless-retry-count": ("Not 0: a retry gets the run it is a retry of", {}),
+        _DEPTH: ("There: a fusion asks, and gets no panel", {}),
+    }
+    return [
+        {"in": "header", "name": name, "required": False, "description": about, "schema": {"type": "string", **limits}}
+        for name, (about, limits) in told.items()
+    ]
+
+
+@lru_cache
+def _inlined(shape: Any) -> dict[str, Any]:
+    """Return the JSON schema of a shape without references, which in OpenAPI would be looked for elsewhere."""
+    schema = TypeAdapter(shape).json_schema()
+    parts = schema.pop("$defs", {})
+
+    def inlined(value: Any) -> Any:
+        if isinstance(value, list):
+            return [inlined(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        if "$ref" in value:
+            value = parts[value["$ref"].rpartition("/")[2]] | {key: value[key] for key in value if key != "$ref"}
+        return {key: inlined(each) for key, each in value.items()}
+
+    found: dict[str, Any] = inlined(schema)
+    return found

@@ -1,0 +1,42 @@
+"""`fusion serve` with faults in its routes, whose words hold every secret: run as a module of its own process."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from typing import Any, NoReturn
+
+from fusion_graph.cli import main
+from fusion_graph.server import app, chat
+from tests.server.echo import MARKER
+
+_run_of, _stream = chat._run_of, chat.chat_stream
+
+
+def fail(*words: object) -> NoReturn:
+    raise RuntimeError(f"{MARKER} {words} {[value for name, value in os.environ.items() if 'KEY' in name]}")
+
+
+async def lost(words: str) -> None:
+    fail(words)
+
+
+async def run_of(request: Any, *rest: Any) -> Any:
+    if request.headers.get("x-fault") == "run":
+        fail(request.headers["authorization"])
+    if request.headers.get("x-fault") == "task":
+        asyncio.create_task(lost("nobody waits for this"))  # noqa: RUF006 -- that is its fault
+        await asyncio.sleep(0)
+    return await _run_of(request, *rest)
+
+
+async def stream(live: Any, result: Any, completion: Any, stop: list[str]) -> AsyncIterator[bytes]:
+    async for piece in _stream(live, result, completion, stop):
+        yield piece
+        if stop == ["fault"]:
+            fail("in the middle of a stream")
+
+
+if __name__ == "__main__":
+    app.listed = lambda _config: fail("in a thread")  # type: ignore[attr-defined]
+    chat._run_of, chat.chat_stream = run_of, stream  # type: ignore[attr-defined, assignment]
+    main()

@@ -1,0 +1,108 @@
+"""What one key may take: requests a minute, runs at a time, US dollars a day."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fusion_graph.deployment import Parts
+from fusion_graph.errors import SettingsError
+from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
+from fusion_graph.server import limits
+from fusion_graph.server.config import ServerConfig
+from tests.server.conftest import PANEL, Serve, judge_and_writer
+
+KEYS = ["first-key-of-sixteen", "second-key-of-sixteen"]
+ONE, OTHER = ({"authorization": f"Bearer {key}"} for key in KEYS)
+
+
+def test_a_key_makes_only_so_many_requests_a_minute(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = serve(keys=KEYS, limits={"max_requests": 2}, judge=judge_and_writer)
+
+    statuses = [served.chat(headers=ONE, max_tokens=20).status_code for _ in range(2)]
+    refused, other = served.chat(headers=ONE), served.chat(headers=OTHER, max_tokens=20)
+    monkeypatch.setattr(limits, "_MINUTE", 0.0)
+    later = served.chat(headers=ONE, max_tokens=20)
+
+    assert statuses == [200, 200]
+    assert (refused.status_code, refused.json()["error"]["type"]) == (429, "rate_limit_error")
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert (other.status_code, later.status_code) == (200, 200)
+
+
+def dear(usd: float) -> Any:
+    """A panelist whose provider tells what its answer cost."""
+
+    def answers(_request: ScriptedRequest) -> ScriptedReply:
+        return ScriptedReply("It is 1.", cost=usd)
+
+    return answers
+
+
+def test_what_a_key_has_spent_within_a_day_is_its_limit(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = serve(keys=KEYS, limits={"max_usd": 1.0}, north=dear(1.5), judge=judge_and_writer)
+
+    first = served.chat(headers=ONE)
+    refused, other = served.chat("Another?", headers=ONE), served.chat("Another?", headers=OTHER)
+    monkeypatch.setattr(limits, "_DAY", -60.0)
+    later = served.chat("Later?", headers=ONE)
+
+    assert first.status_code == 200
+    assert (refused.status_code, refused.json()["error"]["code"]) == (402, 402)
+    assert "1 US dollars within 24 hours" in refused.json()["error"]["message"]
+    assert (other.status_code, later.status_code) == (200, 200)
+
+
+def test_a_run_may_cost_its_share_of_what_is_left(serve: Serve) -> None:
+    served = serve(limits={"max_usd": 1.0, "max_runs": 2}, judge=judge_and_writer)
+
+    run_id = served.chat().json()["x_fusion"]["run_id"]
+
+    (row,) = served.rows()
+    assert row["run_id"] == run_id
+    assert json.loads(row["input"])["settings"]["max_cost_usd"] == 0.5
+
+
+def test_a_limit_in_dollars_refuses_models_whose_price_nobody_knows(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    served = serve(limits={"max_usd": 1.0}, parts=Parts.real())
+
+    refused = served.chat(plugins=[PANEL | {"analysis_models": ["openai:nobody-knows"], "model": "openai:nor-this"}])
+
+    assert refused.status_code == 400
+    assert "no price is known" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FUSION_SERVER_MAX_RUNS", "0"),
+        ("FUSION_SERVER_MAX_RUNS", "many"),
+        ("FUSION_SERVER_REQUESTS_PER_MINUTE", "-1"),
+        ("FUSION_SERVER_USD_PER_DAY", "inf"),
+        ("FUSION_SERVER_USD_PER_DAY", "nan"),
+    ],
+)
+def test_a_limit_that_is_none_is_refused_by_its_name(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        ServerConfig.from_environ({name: value})
+
+
+def test_limits_come_from_the_environment(tmp_path: Path) -> None:
+    environ = {
+        "FUSION_SERVER_MAX_RUNS": "3",
+        "FUSION_SERVER_REQUESTS_PER_MINUTE": "60",
+        "FUSION_SERVER_USD_PER_DAY": "2.5",
+    }
+
+    config = ServerConfig.from_environ(environ, db=tmp_path / "runs.db")
+    unlimited = ServerConfig.from_environ({}, db=tmp_path / "runs.db")
+
+    assert (config.max_runs, config.max_requests, config.max_usd) == (3, 60, 2.5)
+    assert replace(config, max_runs=8, max_requests=0, max_usd=None, environ={}) == replace(
+        unlimited, keys=config.keys, environ={}
+    )
