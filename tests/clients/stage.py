@@ -1,0 +1,98 @@
+"""`fusion serve` as a process, with models on the loopback behind it, and what a client's session left in both."""
+
+import signal
+import socket
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.clients.models import MODELS, PANEL
+from tests.clients.programs import play
+from tests.clients.table import Known
+from tests.commands import Cli, own_environ, wait_until
+from tests.forked import Forked
+from tests.model_server import Entry, ModelServer
+
+KEY, PROVIDERS_KEY = "the-key-of-the-client", "the-key-of-the-operator"
+MODEL = "fusion/bridges"
+_PRESET = f"""
+[bridges]
+description = "Two models compare notes on bridges"
+panel = {[f"openai:{name}" for name in PANEL]}
+judge = "openai:judge"
+writer = "openai:writer"
+tools = []
+"""
+
+
+@dataclass
+class Stage:
+    """A server that clients can be sent to."""
+
+    url: str
+    models: ModelServer
+    cli: Cli
+
+    def play(self, client: Known, steps: list[dict[str, Any]]) -> dict[str, Any]:
+        """Send a client there; return what it saw, by the names of the steps."""
+        folder = self.cli.folder / client.name
+        folder.mkdir()
+        return play(client, folder, {"url": self.url, "key": KEY, "model": MODEL, "steps": steps})
+
+    def entries(self, words: str) -> list[Entry]:
+        """Return what was asked of the models about a question that contains these words."""
+        return [entry for entry in self.models.log if words in entry.text]
+
+    def asked(self, words: str) -> Counter[str]:
+        """Return how often each model was asked about it."""
+        return Counter(entry.model for entry in self.entries(words))
+
+    def tokens(self, words: str) -> int:
+        """Return what the models billed for it."""
+        return sum(entry.billed["total_tokens"] for entry in self.entries(words) if entry.billed)
+
+    def runs(self, words: str) -> list[Mapping[str, Any]]:
+        """Return the stored runs of a question that contains these words, when all have ended."""
+        wait_until(lambda: all(run["status"] != "running" for run in self._runs(words)))
+        return self._runs(words)
+
+    def _runs(self, words: str) -> list[Mapping[str, Any]]:
+        return [run for run in self.cli.json("runs", "list") if words in run["question"]]
+
+
+@contextmanager
+def open_stage(forked: Forked, folder: Path) -> Iterator[Stage]:
+    """Run a server whose key, models and runs are its own."""
+    with ModelServer(MODELS, api_key=PROVIDERS_KEY) as models:
+        own = {"OPENAI_API_KEY": PROVIDERS_KEY, "FUSION_API_KEYS": KEY, "FUSION_SERVER_MODELS": "openai:coder"}
+        cli = Cli(forked, folder, own_environ(folder, models.url, **own))
+        cli.home.mkdir()
+        (cli.home / "presets.toml").write_text(_PRESET)
+        port = _free_port()
+        server = cli.start("serve", "--port", str(port), "--drain", "0")
+        try:
+            wait_until(lambda: _answers(port) or "Error" in server.stderr)
+            assert _answers(port), server.stderr
+            yield Stage(f"http://127.0.0.1:{port}/v1", models, cli)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
