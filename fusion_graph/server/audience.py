@@ -1,9 +1,10 @@
 """Who waits for a run's answer: what nobody has had may be asked for again, and what nobody waits for may be stopped."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
+from fusion_graph.errors import RunNotFoundError
 from fusion_graph.runs import Runs
 from fusion_graph.schemas import ENDED
 
@@ -33,11 +34,16 @@ class Audience:
             async with aclosing(pieces):
                 async for piece in pieces:
                     yield piece
-            if (await self._runs.get(run_id))["status"] in ENDED:
-                await self._runs.claims.deliver(run_id)
+            await self._delivered(run_id)
         finally:
             hearers.count -= 1
             if not hearers.count:
                 self._of.pop(run_id, None)
                 if hearers.cancel and (live := self._runs.live(run_id)):
                     live.cancel_soon()
+
+    async def _delivered(self, run_id: str) -> None:
+        """Note that a client has had an answer; of a run that was stopped it has had none."""
+        with suppress(RunNotFoundError):  # deleted meanwhile
+            if (await self._runs.get(run_id))["status"] in ENDED:
+                await self._runs.claims.deliver(run_id)
