@@ -1039,7 +1039,9 @@ def earlier(result: str) -> list[BaseMessage]:
     ]
 
 
-@pytest.mark.parametrize("result", ["", "{", "5", "[]", '{"status": "error"}', '{"analysis": null}', '{"analysis": "x"}'])
+@pytest.mark.parametrize(
+    "result", ["", "{", "5", "[]", '{"status": "error"}', '{"analysis": null}', '{"analysis": "x"}']
+)
 def test_an_earlier_deliberation_without_a_comparison_is_not_told(result: str) -> None:
     spoken = prompts.render_decide(earlier(result), tools=False)
 

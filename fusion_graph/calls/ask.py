@@ -31,6 +31,7 @@ from fusion_graph.calls.messages import (
     finish_reason,
     joined,
     response_id,
+    sound,
     text_of,
     text_so_far,
     tokens_of,
@@ -241,7 +242,7 @@ async def _receive(
     # Panel and judge are not the answer: LangGraph's message streams must not show them as if they were.
     config: RunnableConfig = {"tags": [] if call.role == "writer" else ["nostream", "langsmith:nostream"]}
     if (emit is None or call.delta_event is None) and call.cut is None:
-        return as_message(await model.ainvoke(list(call.messages), config))
+        return sound(as_message(await model.ainvoke(list(call.messages), config)))
     preface = call.preface
     stream = cast("AsyncGenerator[AIMessage]", model.astream(list(call.messages), config))
     async with aclosing(stream):
@@ -250,7 +251,7 @@ async def _receive(
             if emit and call.delta_event and (text := text_of(part)):
                 _tell(emit, {"type": call.delta_event, "item": item, "seat": call.seat, "delta": preface + text})
                 preface = ""
-    return joined(chunks)
+    return sound(joined(chunks))
 
 
 def _tell(emit: Emit, event: dict[str, Any]) -> None:

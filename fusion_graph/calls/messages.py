@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Inva
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.utils import message_chunk_to_message
 
+from fusion_graph.characters import encodable
 from fusion_graph.schemas import Tokens
 
 _MAX_REASON_CHARS = 100
@@ -18,7 +19,23 @@ _OWN_IDS = ("lc_", "run-")  # LangChain's, where the provider gave none
 
 def text_of(message: BaseMessage | None) -> str:
     """Return the text of a message, '' for None; reasoning and other blocks are not text."""
-    return "" if message is None else str(message.text)
+    return "" if message is None else encodable(str(message.text))
+
+
+def sound(message: AIMessage) -> AIMessage:
+    """Return a message all of whose texts can be stored and sent: some servers break a character in two."""
+    parts = ("content", "tool_calls", "invalid_tool_calls", "additional_kwargs", "response_metadata")
+    mended = {name: _sound(getattr(message, name)) for name in parts}
+    same = all(mended[name] == getattr(message, name) for name in parts)
+    return message if same else message.model_copy(update=mended)
+
+
+def _sound(value: Any) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, dict):
+        return {_sound(name): _sound(part) for name, part in value.items()}
+    return [_sound(part) for part in value] if isinstance(value, list) else value
 
 
 def finish_reason(message: AIMessage) -> str | None:

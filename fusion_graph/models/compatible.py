@@ -12,6 +12,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_openai import ChatOpenAI
 
+from fusion_graph.models.redacting import redact_error
 from fusion_graph.models.replies import (
     KEPT_FIELDS,
     BadReplyError,
@@ -151,6 +152,7 @@ def _upstream_errors() -> Iterator[None]:
     except json.JSONDecodeError as error:
         raise BadReplyError(f"the server sent broken JSON: {error}") from error
     except openai.APIError as error:
+        redact_error(error)
         if type(error) is not openai.APIError:
             raise
         raise error_in(error.body or error.message) from error

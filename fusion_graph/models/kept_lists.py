@@ -37,7 +37,7 @@ def read_kept(provider: str, environ: Mapping[str, str] = os.environ) -> KeptLis
         kept = _type().validate_json(kept_file(provider, environ).read_bytes())
     except (OSError, ValidationError):
         return None
-    return kept if kept["url"] == SERVERS[provider].base_url(environ) else None
+    return kept if kept["url"] == SERVERS[provider].public_url(environ) else None
 
 
 def is_fresh(kept: KeptList) -> bool:
@@ -57,7 +57,7 @@ def keep(provider: str, environ: Mapping[str, str], models: list[ListedModel]) -
         OSError: it cannot be written; what was there before is there still.
     """
     path = kept_file(provider, environ)
-    kept: KeptList = {"url": SERVERS[provider].base_url(environ), "at": time.time(), "models": models}
+    kept: KeptList = {"url": SERVERS[provider].public_url(environ), "at": time.time(), "models": models}
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:

@@ -56,7 +56,7 @@ def _from_server(
     url, key = server.base_url(os.environ), os.environ.get(server.key) or NO_KEY
     return CompatibleChat(
         model=model,
-        base_url=url,
+        base_url=server.public_url(os.environ),
         api_key=SecretStr(key),
         temperature=temperature,
         max_completion_tokens=max_tokens,

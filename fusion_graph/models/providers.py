@@ -13,6 +13,11 @@ class Server:
     url: str
     default_url: str
 
+    def public_url(self, environ: Mapping[str, str]) -> str:
+        """Return the base URL as it may be stored and traced: without user and password."""
+        parts = urlsplit(self.base_url(environ))
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
     def base_url(self, environ: Mapping[str, str]) -> str:
         """Return the URL in use, without a slash at its end."""
         return (environ.get(self.url) or self.default_url).rstrip("/")

@@ -9,7 +9,6 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 
 from fusion_graph import prompts
-from fusion_graph.errors import FusionError
 from fusion_graph.events import LiveRun
 from fusion_graph.presets import resolve
 from fusion_graph.runs import Runs
@@ -24,7 +23,7 @@ from fusion_graph.server.offer import preset_models
 from fusion_graph.server.owners import Owner
 from fusion_graph.server.requests import Turn, parse_chat
 from fusion_graph.server.sharing import Asked
-from fusion_graph.server.streams import BYTE_EVERY, STOPPED, Run, chat_stream, spaced
+from fusion_graph.server.streams import BYTE_EVERY, Broken, Coming, Run, chat_stream, outcome, spaced
 from fusion_graph.settings import is_demo
 
 _MAX_MESSAGES = 2000
@@ -38,10 +37,11 @@ def add_chat(app: FastAPI) -> None:
     async def chat_completions(request: Request, owner: Owner) -> Response:
         raw = await request.body()
         body = _json(raw)
-        turn = await asyncio.to_thread(parse_chat, body, depth=int(bool(request.headers.get(_DEPTH))))
+        turn = await asyncio.to_thread(parse_chat, body, depth=int(request.headers.get(_DEPTH, "0") != "0"))
         await asyncio.to_thread(_check, turn, request.app.state.config)
+        stop = _stop(body)  # refused before anybody is asked
         live = await _run_of(request, owner, raw, turn)
-        return await _answered(live, turn, _stop(body), request, owner)
+        return await _answered(live, turn, stop, request, owner)
 
 
 async def _run_of(request: Request, owner: str, raw: bytes, turn: Turn) -> Run:
@@ -64,7 +64,7 @@ async def _run_of(request: Request, owner: str, raw: bytes, turn: Turn) -> Run:
 
 
 def _stop(body: Mapping[str, Any]) -> list[str]:
-    stop = body.get("stop") or []
+    stop = [] if body.get("stop") is None else body["stop"]
     words = [stop] if isinstance(stop, str) else stop
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise RefusedError(400, "stop is neither a text nor a list of texts", param="stop")
@@ -96,16 +96,16 @@ async def _noted(live: Run, runs: Runs, owner: str, turn: Turn) -> dict[str, Any
     return result
 
 
-async def _whole(result: "asyncio.Future[dict[str, Any]]", stop: list[str], completion: Completion) -> bytes:
-    """Return the completion; what breaks off a run is told in it, because its status may have been sent."""
-    try:
-        found = await result
-        whole = completion.whole(found, stopped(found["answer"], stop))
-    except FusionError as error:
-        whole = completion.broken(str(error))
-    except asyncio.CancelledError:
-        whole = completion.broken(STOPPED, 499)
-    return json.dumps(whole, ensure_ascii=False).encode()
+async def _whole(result: Coming, stop: list[str], completion: Completion) -> bytes:
+    """Return the completion, also of a run that broke off."""
+    found = await outcome(result)
+    if isinstance(found, Broken):
+        return _encoded(completion.broken(*found))
+    return _encoded(completion.whole(found, stopped(found["answer"], stop)))
+
+
+def _encoded(told: Mapping[str, Any]) -> bytes:
+    return json.dumps(told, ensure_ascii=False).encode()
 
 
 def _json(raw: bytes) -> dict[str, Any]:

@@ -16,7 +16,9 @@ class DrainingServer(uvicorn.Server):
 
     def __init__(self, app: Guard, *, drain: float, **options: Any) -> None:
         grace = int(drain) + _ANSWERING
-        super().__init__(uvicorn.Config(app, timeout_graceful_shutdown=grace, proxy_headers=False, **options))
+        super().__init__(
+            uvicorn.Config(app, timeout_graceful_shutdown=grace, proxy_headers=False, ws="none", **options)
+        )
         self._guard = app
         self._drain = drain
 

@@ -64,6 +64,11 @@ def log_fault(error: BaseException, request: str, authorization: str = "") -> No
     _log.error("%s", visible(" ".join(_shown(said).split())))
 
 
+def fault_of(error: BaseException) -> str:
+    """Return what clients are told of a fault; what it says may quote anything."""
+    return f"a fault of this server: {type(error).__name__}"
+
+
 def _shown(message: str) -> str:
     """Return a message without secrets, cut after that: half a key is no longer found."""
     return redact(message[: 2 * _MAX_CHARS])[:_MAX_CHARS]
@@ -93,7 +98,7 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _fault(_request: Request, error: Exception) -> JSONResponse:
-        return _answer(500, f"a fault of this server: {type(error).__name__}")
+        return _answer(500, fault_of(error))
 
 
 def status_of(error: FusionError) -> int:

@@ -50,6 +50,8 @@ class Guard:
         if body is None:
             await _refuse(send, 413, f"the body is longer than {MAX_BODY:,} bytes")
             return
+        if body[-1]["type"] == "http.disconnect":  # in the middle of its body: nobody is there to be answered
+            return
         try:
             await self._app(scope, _again(body, receive), send)
         except Exception as error:  # noqa: BLE001  (the HTTP edge: uvicorn would log the trace with whatever it quotes)

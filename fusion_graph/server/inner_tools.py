@@ -67,8 +67,9 @@ def _schema(name: str) -> dict[str, Any]:
 
 
 def _takes(name: str, field: str) -> bool:
+    given: dict[str, Any] = {"name": name, field: "given"}
     try:
-        PanelTool.model_construct({field}, name=name, **{field: "given"}).check_limits()
+        PanelTool.model_construct({field}, **given).check_limits()
     except SettingsError:
         return False
     return True

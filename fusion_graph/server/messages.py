@@ -79,11 +79,11 @@ def _calls(calls: Any) -> list[dict[str, Any]]:
     return [_call(call) for call in calls]
 
 
-def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+def _call(call: Any) -> dict[str, Any]:
     """Return a tool call of the history; arguments that a model once wrote wrongly are kept as they were."""
     if not isinstance(call, Mapping) or not isinstance(function := call.get("function"), Mapping):
         raise TypeError("a tool call of it has no function")
-    arguments = function.get("arguments") or "{}"
+    arguments = "{}" if function.get("arguments") in (None, "") else function["arguments"]
     if not all(isinstance(text, str) for text in (call.get("id"), function.get("name"), arguments)):
         raise TypeError("id, name and arguments of a tool call are texts")
     return {"name": function["name"], "args": _parsed(arguments), "id": call["id"], "type": "tool_call"}

@@ -75,13 +75,11 @@ def _keyed(app: FastAPI) -> dict[str, Any]:
 
 
 def _responses(shape: Any, description: str, refusals: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
-    errors = {status: {"model": Error, "description": _REFUSALS[status]} for status in sorted(refusals)}
-    # A default of our own keeps the framework from promising its own shape for 422.
-    return {
-        200: {"model": shape, "description": description},
-        **errors,
-        "default": {"model": Error, "description": "Any other"},
-    }
+    found: dict[int | str, dict[str, Any]] = {200: {"model": shape, "description": description}}
+    for status in sorted(refusals):
+        found[status] = {"model": Error, "description": _REFUSALS[status]}
+    # Without a default the framework would promise its own shape for 422.
+    return found | {"default": {"model": Error, "description": "Any other"}}
 
 
 def _headers() -> list[dict[str, Any]]:

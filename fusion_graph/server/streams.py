@@ -3,17 +3,17 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from fusion_graph.errors import FusionError
 from fusion_graph.saying import Saying
 from fusion_graph.schemas import Event
 from fusion_graph.server.completions import Completion
+from fusion_graph.server.errors import fault_of, log_fault
 
 BYTE_EVERY = 3.0  # seconds; some clients give up after 5
-STOPPED = "the run was stopped; the same request again goes on with it"
 CHUNK_EVERY = 15.0  # seconds: comments are not enough for those that count chunks
 
 
@@ -32,11 +32,17 @@ class Run(Protocol):
 
 
 DONE = b"data: [DONE]\n\n"
+Coming: TypeAlias = "asyncio.Future[dict[str, Any]]"
 
 
-async def chat_stream(
-    live: Run, result: Awaitable[dict[str, Any]], chunks: Completion, stop: list[str]
-) -> AsyncGenerator[bytes, None]:
+class Broken(NamedTuple):
+    """Why a run has no result."""
+
+    message: str
+    code: int = 502
+
+
+async def chat_stream(live: Run, result: Coming, chunks: Completion, stop: list[str]) -> AsyncGenerator[bytes, None]:
     """Yield a run as server-sent events: text as it comes, something every few seconds, then the end and the usage."""
     saying = Saying(stop)
     yield _sse(chunks.text())
@@ -59,15 +65,27 @@ async def _told(live: Run, chunks: Completion, saying: Saying) -> AsyncGenerator
                 yield b": keep-alive\n\n"
 
 
-async def _ends(coming: Awaitable[dict[str, Any]], chunks: Completion, saying: Saying) -> list[dict[str, Any]]:
-    try:
-        result = await coming
-    except FusionError as error:
-        return chunks.fails(str(error))
-    except asyncio.CancelledError:
-        return chunks.fails(STOPPED, 499)
+async def _ends(coming: Coming, chunks: Completion, saying: Saying) -> list[dict[str, Any]]:
+    result = await outcome(coming)
+    if isinstance(result, Broken):
+        return chunks.fails(*result)
     rest = saying.end(result)
     return [*([chunks.text(rest)] if rest else []), *chunks.ends(result)]
+
+
+async def outcome(coming: Coming) -> dict[str, Any] | Broken:
+    """Return the result of a run, or why there is none: its client's status has been sent, so that has to be told in words."""
+    try:
+        return await asyncio.shield(coming)
+    except FusionError as error:
+        return Broken(str(error))
+    except asyncio.CancelledError:
+        if not coming.cancelled():
+            raise  # who waits is stopped, not the run
+        return Broken("the run was stopped; the same request again goes on with it", 499)
+    except Exception as error:  # noqa: BLE001  (the HTTP edge: the connection would just break)
+        log_fault(error, "a run")
+        return Broken(fault_of(error), 500)
 
 
 async def spaced(answer: "asyncio.Future[bytes]") -> AsyncGenerator[bytes, None]:

@@ -4,12 +4,13 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from typing import Any, NoReturn
+from unittest.mock import patch
 
 from fusion_graph.cli import main
-from fusion_graph.server import app, chat
+from fusion_graph.server import app, chat, streams
 from tests.server.echo import MARKER
 
-_run_of, _stream = chat._run_of, chat.chat_stream
+_run_of, _stream = chat._run_of, streams.chat_stream
 
 
 def fail(*words: object) -> NoReturn:
@@ -37,6 +38,9 @@ async def stream(live: Any, result: Any, completion: Any, stop: list[str]) -> As
 
 
 if __name__ == "__main__":
-    app.listed = lambda _config: fail("in a thread")  # type: ignore[attr-defined]
-    chat._run_of, chat.chat_stream = run_of, stream  # type: ignore[attr-defined, assignment]
-    main()
+    with (
+        patch.object(app, "listed", lambda _config: fail("in a thread")),
+        patch.object(chat, "_run_of", run_of),
+        patch.object(chat, "chat_stream", stream),
+    ):
+        main()

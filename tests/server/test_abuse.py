@@ -2,12 +2,12 @@
 
 import json
 import random
+import re
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-import httpx
 import pytest
 import uvicorn
 
@@ -17,7 +17,6 @@ from tests.server.conftest import Serve, Served, judge_and_writer
 
 SECONDS = 20.0  # until a test gives up; no test waits for them
 MANY = 200
-PATIENT = httpx.Timeout(SECONDS)
 PROTOCOLS = {
     "h11": "uvicorn.protocols.http.h11_impl:H11Protocol",
     "httptools": "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol",
@@ -37,14 +36,17 @@ def either(request: pytest.FixtureRequest, serve: Serve, monkeypatch: pytest.Mon
 def long_winded(request: ScriptedRequest) -> Any:
     """Write more than any buffer between two sockets holds, if asked to; else do as the others do."""
     if "at length" in request.text:
-        return ScriptedReply("The answer is 1. " * 1_000_000)
+        return ScriptedReply("The answer is 1. " * 5_000)
     return judge_and_writer(request)
 
 
 @contextmanager
 def connected(served: Served, sent: bytes = b"") -> Iterator[socket.socket]:
     host, port = served.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(SECONDS)
+        connection.connect((host, int(port)))
         connection.sendall(sent)
         yield connection
 
@@ -60,10 +62,13 @@ def told(connection: socket.socket) -> bytes:
     return got
 
 
-def answer_to(served: Served, sent: bytes) -> tuple[int, bytes, bytes]:
-    """Return status, head and body of what is answered to one request before the connection is closed; 0 for nothing."""
-    with connected(served, sent) as connection:
-        connection.shutdown(socket.SHUT_WR)
+def answer_to(served: Served, sent: bytes, *, is_whole: bool) -> tuple[int, bytes, bytes]:
+    """Return status, head and body of the first answer to what is sent; 0 for none. What is not whole is broken off."""
+    with connected(served) as connection:
+        with suppress(OSError):  # it may be refused before it is all sent
+            connection.sendall(sent)
+            if not is_whole:
+                connection.shutdown(socket.SHUT_WR)
         head, _, body = told(connection).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").partition(b"\r\n\r\n")
     return int(head.split(b" ", 2)[1]) if head else 0, head.lower(), body
 
@@ -71,25 +76,22 @@ def answer_to(served: Served, sent: bytes) -> tuple[int, bytes, bytes]:
 def is_shaped(head: bytes, body: bytes) -> bool:
     """Say whether an error is in the shape of errors; uvicorn's own, of what it could not read as HTTP, are plain text."""
     if b"content-type: text/plain" in head:
-        return body.startswith((b"Invalid HTTP request", b"Unsupported upgrade"))
-    return isinstance(json.loads(body)["error"]["code"], int)
+        return b"Invalid HTTP request received." in body
+    length = re.search(rb"content-length: (\d+)", head)
+    return length is not None and isinstance(json.loads(body[: int(length[1])])["error"]["code"], int)
 
 
 def serves(served: Served) -> bool:
     return served.post({"model": "judge", "plugins": None, "messages": [{"role": "user", "content": "Q"}]}).is_success
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [b"", b"GET /v1/mod", POST, POST + b"Content-Length: 500\r\n\r\n{"],
-    ids=["nothing", "line", "headers", "body"],
-)
-def test_many_half_open_connections_keep_nobody_else_waiting(either: Served, sent: bytes) -> None:
-    with ExitStack() as stack:
-        for _ in range(MANY):
-            stack.enter_context(connected(either, sent))
-        assert serves(either)
-    assert serves(either)
+def test_many_half_open_connections_keep_nobody_else_waiting(either: Served) -> None:
+    for sent in (b"", b"GET /v1/mod", POST, POST + b"Content-Length: 500\r\n\r\n{"):
+        with ExitStack() as stack:
+            for _ in range(MANY):
+                stack.enter_context(connected(either, sent))
+            assert serves(either), sent
+        assert serves(either), sent
 
 
 def test_a_body_that_comes_byte_by_byte_is_cut_short(either: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,21 +137,19 @@ BAD: dict[str, tuple[bytes, set[int]]] = {
     "folded header": (POST + b"X: a\r\n b\r\nConnection: close\r\n\r\n", {0, 400}),
     "no host": (b"GET /v1/models HTTP/1.0\r\n\r\n", {0, 400, 403}),
     "two hosts": (b"GET /v1/models HTTP/1.1\r\nHost: a\r\nHost: localhost\r\nConnection: close\r\n\r\n", {0, 400, 403}),
-    "another protocol": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {0, 400}),
+    "another protocol": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {0, 400, 403}),
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 500, {0, 400}),
     "a proxy's request": (b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n", {0, 400, 403, 404}),
     "an upgrade": (POST + b"Connection: upgrade, close\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n{}", {400}),
 }
 
 
-@pytest.mark.parametrize("case", list(BAD))
-def test_what_is_no_proper_request_is_refused_and_others_are_served(either: Served, case: str) -> None:
-    sent, statuses = BAD[case]
+def test_what_is_no_proper_request_is_refused_and_others_are_served(either: Served) -> None:
+    for case, (sent, statuses) in BAD.items():
+        status, head, body = answer_to(either, sent, is_whole=0 not in statuses)
 
-    status, head, body = answer_to(either, sent)
-
-    assert status in statuses, (head, body)
-    assert not status or is_shaped(head, body), (head, body)
+        assert status in statuses, (case, head, body)
+        assert not status or is_shaped(head, body), (case, head, body)
     assert either.models.requests == []
     assert serves(either)
 
@@ -161,7 +161,7 @@ def test_requests_in_one_packet_are_answered_in_their_order(either: Served) -> N
     with connected(either, sent) as connection:
         got = told(connection)
 
-    assert [line[9:12] for line in got.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")] == [b"200", b"404", b"200"]
+    assert re.findall(rb"HTTP/1\.1 (\d+)", got) == [b"200", b"404", b"200"]
     assert got.index(b'"ok"') < got.index(b"not_found_error") < got.index(b'"id":"fusion"')
 
 
@@ -183,7 +183,7 @@ def test_a_client_that_never_reads_its_stream_holds_up_nobody_else(either: Serve
         {"model": "judge", "stream": True, "messages": [{"role": "user", "content": "at length"}]}
     ).encode()
     with ExitStack() as stack:
-        for number in range(3):
+        for number in range(2):
             # Each has its own body: equal ones would share a run.
             request = (
                 POST
@@ -211,7 +211,7 @@ def test_any_bytes_at_all_leave_the_server_serving(either: Served) -> None:
         request = bytearray(WHOLE)
         for place in chance.sample(range(len(request)), chance.randint(1, 8)):
             request[place] = chance.randrange(256)
-        status, head, body = answer_to(either, bytes(request))
+        status, head, body = answer_to(either, bytes(request), is_whole=False)
         assert status < 500, (request, head, body)
         assert status < 400 or is_shaped(head, body), (request, head, body)
     assert serves(either)

@@ -355,6 +355,50 @@ def test_a_key_has_only_so_many_runs_at_a_time(serve: Serve) -> None:
     assert served.chat("Another?").status_code == 200
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_fault_of_this_server_after_its_status_is_told_in_the_answer(
+    serve: Serve,
+    stream: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fails(*_any: Any) -> None:
+        raise ZeroDivisionError("of sk-proj-AbCdEfGh0123456789AbCdEf")
+
+    monkeypatch.setattr("fusion_graph.server.chat.note_calls", fails)
+    served = serve(judge=judge_and_writer)
+
+    response = served.chat(stream=stream)
+
+    assert response.status_code == 200
+    told = chunks(response)[-2] if stream else response.json()
+    assert told["choices"][0]["finish_reason"] == "error"
+    assert told["error"] == {
+        "message": "a fault of this server: ZeroDivisionError",
+        "type": "server_error",
+        "code": 500,
+        "param": None,
+    }
+    assert "sk-proj" not in response.text + caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_model_that_breaks_a_character_in_two_breaks_nothing_else(serve: Serve, stream: bool) -> None:  # noqa: FBT001
+    def broken(request: ScriptedRequest) -> str:
+        return judge_and_writer(request) if is_judge(request) else "Joined: \ud83d\ude00, half: \ud83d."
+
+    served = serve(north=lambda _request: "north \ude00", judge=broken)
+
+    response = served.chat(stream=stream)
+
+    told = chunks(response) if stream else [response.json()]
+    text = "".join(c.get("delta", c.get("message", {})).get("content", "") for part in told for c in part["choices"])
+    assert text.endswith("half: \ufffd.")
+    assert "fused" in str(told)
+    assert stream or "Joined: \U0001f600" in text
+
+
 async def test_an_async_client_streams(served: Served) -> None:
     async with AsyncOpenAI(base_url=f"{served.url}/v1", api_key="none") as client:
         stream = await client.chat.completions.create(
