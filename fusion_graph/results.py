@@ -14,6 +14,16 @@ from fusion_graph.settings import is_demo
 
 PLAN_ID = "fusion-plan-"  # messages whose ids begin so say what a panel that waits for approval would do
 
+HALF = "the answer breaks off where its writer failed"  # a reason
+# What a second call of fusion in one turn gets.
+CAPPED = json.dumps(
+    {
+        "status": "error",
+        "error": "a panel is at work on this already; answer from what you know",
+        "failure_reason": "fusion_invocation_capped",
+    }
+)
+
 
 def answered(results: Sequence[SeatResult]) -> list[SeatResult]:
     """Return the seats that brought text, whole or partial."""

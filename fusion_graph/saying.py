@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fusion_graph.results import HALF
 from fusion_graph.schemas import Event
 
 BROKEN_OFF = "\n\n[the writer broke off here; what follows was written anew]\n\n"
@@ -14,14 +15,17 @@ class Saying:
     def __init__(self, stop: Sequence[str] | None = None) -> None:
         self._stop = Stopper(stop)
         self._has_text = False
+        self._is_torn = False
 
     def take(self, event: Event) -> str:
         """Return what an event lets be said, "" if nothing."""
-        if event["type"] == "answer_delta":
-            self._has_text = True
-            return self._stop.take(event["delta"])
-        torn = event["type"] == "item_incomplete" and event["item"].startswith("answer")
-        return BROKEN_OFF if torn and self._has_text else ""
+        if event["type"] == "item_incomplete" and event["item"].startswith("answer"):
+            self._is_torn = self._has_text
+        if event["type"] != "answer_delta":
+            return ""
+        again = BROKEN_OFF if self._is_torn else ""
+        self._has_text, self._is_torn = True, False
+        return again + self._stop.take(event["delta"])
 
     def end(self, result: Mapping[str, Any]) -> str:
         """Return what is still to be said: all of it, if nobody streamed, and what was held back."""
@@ -66,7 +70,7 @@ def finish_reason(result: Mapping[str, Any]) -> str:
     """Return why the answer ends where it does, in OpenAI's words: tool_calls, length, error or stop."""
     if result["tool_calls"]:
         return "tool_calls"
-    if not result["answer"]:
-        return "error"
     written = [call for call in result["usage"]["calls"] if call["role"] in {"writer", "decide"} and call["outcome"]]
+    if not result["answer"] or HALF in result["reasons"]:
+        return "error"
     return "length" if written and written[-1]["outcome"] == "cut" else "stop"

@@ -1,6 +1,5 @@
 """`make_fusion_tool`: a panel as a tool, for agents that ask it when one model's answer is not enough."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -14,16 +13,8 @@ from fusion_graph.deployment import Parts
 from fusion_graph.errors import SettingsError
 from fusion_graph.graph import build_graph
 from fusion_graph.prompts import FUSION_TOOL, FUSION_TOOL_NAME
-from fusion_graph.results import answered, panel_failure, tool_result, usage
+from fusion_graph.results import CAPPED, answered, panel_failure, tool_result, usage
 from fusion_graph.settings import FusionSettings, load_settings
-
-_CAPPED = json.dumps(
-    {
-        "status": "error",
-        "error": "a panel is at work on this already; answer from what you know",
-        "failure_reason": "fusion_invocation_capped",
-    }
-)
 
 
 class FusionArguments(BaseModel):
@@ -62,7 +53,7 @@ def make_fusion_tool(
 
     async def ask_panel(prompt: str) -> tuple[str, dict[str, Any]]:
         if inside_fusion.get():
-            return _CAPPED, {"sources": []}
+            return CAPPED, {"sources": []}
         question = {"messages": [("user", prompt)]}
         values = await bridge.standalone(lambda config: graph.ainvoke(question, config, context=own))
         results, sources, calls = (values.get(part) or [] for part in ("results", "sources", "calls"))

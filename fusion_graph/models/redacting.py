@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import httpx
 import openai
 
 from fusion_graph.errors import redact
@@ -35,10 +34,11 @@ def _redacted(body: Any) -> Any:
         return redact(str(body))
 
 
-def _response(response: httpx.Response) -> httpx.Response:
+def _response(response: Any) -> Any:
+    """Return a response of whichever httpx the client has, as if it had come without secrets."""
     headers = {name: redact(value) for name, value in response.headers.items() if name not in _OF_THE_BYTES}
     try:
         text = response.text
-    except httpx.ResponseNotRead:
+    except RuntimeError:  # it has not been read
         text = ""
-    return httpx.Response(response.status_code, headers=headers, text=redact(text), request=response.request)
+    return type(response)(response.status_code, headers=headers, text=redact(text), request=response.request)

@@ -3,12 +3,13 @@
 import uuid
 from typing import Any
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.runtime import Runtime
 
 from fusion_graph import prompts
 from fusion_graph.calls import Ask, Call, Reply
 from fusion_graph.nodes.asking import ask_with_room
+from fusion_graph.results import CAPPED
 from fusion_graph.schemas import Decision, RunStatus
 from fusion_graph.settings import MAX_TOKENS, FusionSettings, load_settings
 from fusion_graph.state import FusionState
@@ -43,7 +44,9 @@ def _decided(reply: Reply, runtime: Runtime[FusionSettings]) -> dict[str, Any]:
         decision: Decision = {"kind": "fuse", "tool_call_id": str(first["id"])}
         if isinstance(prompt := first["args"].get("prompt"), str) and prompt.strip():
             decision["prompt"] = prompt
-        return {"decision": decision, "messages": [AIMessage(message.content, tool_calls=[first])]}
+        again = [call | {"id": call["id"] or f"call_{uuid.uuid4().hex[:24]}"} for call in asked[1:]]
+        capped = [ToolMessage(CAPPED, tool_call_id=str(call["id"]), name=call["name"]) for call in again]
+        return {"decision": decision, "messages": [AIMessage(message.content, tool_calls=[first, *again]), *capped]}
     if message and (message.tool_calls or reply.outcome in {"answer", "cut"}) and (reply.text or message.tool_calls):
         runtime.stream_writer({"type": "answer_delta", "item": reply.entries[-1]["id"], "delta": reply.text})
         return {"decision": {"kind": "answered"}, "messages": [message], "status": _answered(reply)}

@@ -16,7 +16,7 @@ from fusion_graph import prompts
 from fusion_graph.calls import Ask, Call, Emit, Reply
 from fusion_graph.evidence import check_citations, renumbered
 from fusion_graph.nodes.asking import ask_with_room
-from fusion_graph.results import answered, panel_failure, tool_result
+from fusion_graph.results import HALF, answered, panel_failure, tool_result
 from fusion_graph.schemas import CallEntry, FailureReason, RunStatus, SeatResult, Source
 from fusion_graph.settings import MAX_TOKENS, FusionSettings, load_settings
 from fusion_graph.state import FusionState
@@ -110,7 +110,7 @@ def _stand_in(turn: _Turn, written: _Written, half: AIMessage | None) -> None:
         turn.emit({"type": "answer_delta", "item": f"fallback-{best['seat']}", "delta": text})
         written.message, written.failure = AIMessage(text), None
     elif half:
-        written.reasons.append("the answer breaks off where its writer failed")
+        written.reasons.append(HALF)
         written.message, written.failure = half, None
 
 

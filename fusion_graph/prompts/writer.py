@@ -57,7 +57,7 @@ def _earlier_comparison(messages: Sequence[BaseMessage]) -> str:
     told = [m.text for m in asked(messages) if isinstance(m, ToolMessage) and m.name == wording.FUSION_TOOL_NAME]
     try:
         analysis = json.loads(told[-1]).get("analysis") if told else None
-    except (ValueError, AttributeError):  # a client may have sent anything back
+    except (ValueError, AttributeError, RecursionError):  # a client may have sent anything back
         return ""
     return cut(json.dumps(analysis, ensure_ascii=False), MAX_EARLIER_CHARS) if isinstance(analysis, dict) else ""
 

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 
 from fusion_graph.deployment import Parts
 from fusion_graph.runs import open_runs
@@ -55,9 +55,16 @@ def _add_models(app: FastAPI) -> None:
         return {"status": "ok", "version": _VERSION}
 
     @app.get("/v1/models", **openapi.model_list(app))
-    async def models(request: Request, _owner: Owner) -> dict[str, Any]:
+    async def models(
+        request: Request,
+        _owner: Owner,
+        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1)] = 1000,
+    ) -> dict[str, Any]:
         found = await asyncio.to_thread(listed, request.app.state.config)
-        return {"object": "list", "data": found, "total_count": len(found), "links": {"next": None}}
+        end = offset + limit
+        more = f"/v1/models?offset={end}&limit={limit}" if end < len(found) else None
+        return {"object": "list", "data": found[offset:end], "total_count": len(found), "links": {"next": more}}
 
     @app.get("/v1/models/{name:path}", **openapi.one_model(app))
     async def model(request: Request, name: str, _owner: Owner) -> dict[str, Any]:

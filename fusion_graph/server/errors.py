@@ -28,6 +28,7 @@ _TYPES = {
     403: "permission_error",
     404: "not_found_error",
     429: "rate_limit_error",
+    499: "cancelled",
 }
 _MAX_CHARS = 2000  # of a message: it may quote what a client sent
 _MIN_SECRET = 8  # shorter ones are words

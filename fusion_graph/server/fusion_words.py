@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema, field_validator
 
 from fusion_graph.checked import Checked
 from fusion_graph.errors import SettingsError
@@ -14,7 +14,7 @@ from fusion_graph.settings import MAX_SEATS, MAX_TOKENS, MIN_TOKENS
 SERVER_TOOL = "openrouter:fusion"
 PLAIN = ":plain"  # after a model's name: nothing but OpenAI's own items and events in the answer
 PRESETS = {"general-high": "quality", "general-budget": "budget", "general-fast": "fast"}
-_SLUGS: dict[str, dict[str, str]] = {
+SLUGS: dict[str, dict[str, str]] = {
     "fusion": {},
     "openrouter/fusion": {},
     "openrouter/fusion-flash": {"preset": "fast"},
@@ -88,6 +88,11 @@ class FusionParameters(_Panel):
     temperature: float | None = Field(None, ge=0, le=MAX_TEMPERATURE, description="Temperature of the panel")
     cache_control: dict[str, Any] | None = Field(None, description="Accepted for the sake of clients")
 
+    @field_validator("reasoning", mode="before")
+    @classmethod
+    def _name_its_fields(cls, given: Any) -> Reasoning | None:
+        return None if given is None else parsed_at("reasoning", Reasoning, given)
+
     def settings(self) -> dict[str, Any]:
         """Return what this says, as settings of a run."""
         effort = self.reasoning.effort if self.reasoning else None
@@ -114,9 +119,8 @@ def own_options(given: Any) -> OwnOptions:
 
 def of_model(name: str) -> dict[str, Any] | None:
     """Return what a slug of fusion says, as settings; None for the name of any other model."""
-    name = name.removesuffix(PLAIN)
-    if name in _SLUGS:
-        return dict(_SLUGS[name])
+    if name in SLUGS:
+        return dict(SLUGS[name])
     for prefix in _PRESET_SLUGS:
         if name.startswith(prefix):
             preset = name.removeprefix(prefix)

@@ -8,6 +8,7 @@ from fusion_graph.models.price_table import row_of
 from fusion_graph.models.server_lists import ListedModel
 from fusion_graph.presets import load_presets, resolve
 from fusion_graph.server.config import ServerConfig
+from fusion_graph.server.fusion_words import SLUGS
 
 _PARAMETERS = ("tools", "tool_choice", "response_format", "max_tokens", "max_completion_tokens", "temperature", "stop")
 
@@ -20,22 +21,23 @@ def preset_models(config: ServerConfig) -> set[str]:
 def listed(config: ServerConfig) -> list[dict[str, Any]]:
     """Return the models this server offers, with every field that some client demands. Blocks."""
     presets, rosters = load_presets(config.environ), _rosters(config)
-    usual = set(resolve({"mode": "always"}, environ=config.environ).roles)
-    slugs = {"fusion": usual, "openrouter/fusion": usual}
+    slugs = {name: _roster(said, config) for name, said in SLUGS.items()}
     slugs |= {f"fusion/{name}": rosters[name] for name in presets}
     alone = sorted(set().union(*rosters.values()) | (config.models - {"*"}))
-    known = known_models({*alone, *usual}, config.environ)
-    abouts = {f"fusion/{name}": preset["description"] for name, preset in presets.items()}
-    return [_model(name, abouts.get(name, "the default preset"), models, known) for name, models in slugs.items()] + [
-        _model(name, "", {name}, known) for name in alone
-    ]
+    known = known_models({*alone, *slugs["fusion"]}, config.environ)
+    abouts = {name: f"the preset {said.get('preset', 'of this server')}" for name, said in SLUGS.items()}
+    abouts |= {f"fusion/{name}": preset["description"] for name, preset in presets.items()}
+    offered = {**slugs, **{name: {name} for name in alone}}
+    return [_model(name, abouts.get(name, ""), models, known) for name, models in offered.items()]
 
 
 def _rosters(config: ServerConfig) -> dict[str, set[str]]:
     """Return the models of each preset."""
-    environ = config.environ
-    settled = {name: resolve({"preset": name, "mode": "always"}, environ=environ) for name in load_presets(environ)}
-    return {name: set(settings.roles) for name, settings in settled.items()}
+    return {name: _roster({"preset": name}, config) for name in load_presets(config.environ)}
+
+
+def _roster(said: Mapping[str, Any], config: ServerConfig) -> set[str]:
+    return set(resolve({**said, "mode": "always"}, environ=config.environ).roles)
 
 
 def _model(name: str, about: str, models: Collection[str], known: Mapping[str, ListedModel]) -> dict[str, Any]:

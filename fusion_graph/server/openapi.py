@@ -40,7 +40,7 @@ def health() -> dict[str, Any]:
 
 def model_list(app: FastAPI) -> dict[str, Any]:
     """Return what is said of GET /v1/models."""
-    return _keyed(app) | {"responses": _responses(ModelList, "The models", (*_GUARDED, *_KEYED))}
+    return _keyed(app) | {"responses": _responses(ModelList, "The models", (*_GUARDED, *_KEYED, 400))}
 
 
 def one_model(app: FastAPI) -> dict[str, Any]:

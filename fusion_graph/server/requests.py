@@ -11,7 +11,7 @@ from fusion_graph.errors import SettingsError
 from fusion_graph.schemas import Caller
 from fusion_graph.seats import MAX_TEMPERATURE
 from fusion_graph.server.functions import check_names, chosen, functions_in
-from fusion_graph.server.fusion_words import SERVER_TOOL, of_model, own_options, plugin_in, server_tool_in
+from fusion_graph.server.fusion_words import PLAIN, SERVER_TOOL, of_model, own_options, plugin_in, server_tool_in
 from fusion_graph.server.housekeeping import is_housekeeping
 from fusion_graph.server.messages import messages_in
 from fusion_graph.server.payloads import check_payload
@@ -67,7 +67,8 @@ def _settings(body: Mapping[str, Any], tools: Sequence[Any]) -> tuple[dict[str, 
     model = body.get("model")
     if not isinstance(model, str) or not model.strip():
         raise SettingsError("model names no model", field="model", value=model, hint="give 'fusion', or a model's name")
-    slug, plugin, parameters = of_model(model.strip()), plugin_in(body.get("plugins")), server_tool_in(tools)
+    model = model.strip().removesuffix(PLAIN)
+    slug, plugin, parameters = of_model(model), plugin_in(body.get("plugins")), server_tool_in(tools)
     said = (parameters.settings() if parameters else {}) | (plugin.settings() if plugin else {})
     if slug is not None:  # what plugin and tool call `model` then compares and writes
         writes = {"writer": said["judge"]} if "judge" in said else {}
