@@ -10,15 +10,15 @@ from fastapi import FastAPI, Query, Request
 
 from fusion_graph.deployment import Parts
 from fusion_graph.runs import open_runs
-from fusion_graph.server import openapi
+from fusion_graph.server.access.guard import Guard
+from fusion_graph.server.access.limits import Limits
+from fusion_graph.server.access.owners import Owner
 from fusion_graph.server.audience import Audience
 from fusion_graph.server.chat import add_chat
 from fusion_graph.server.config import ServerConfig
+from fusion_graph.server.docs import openapi
 from fusion_graph.server.errors import RefusedError, answer_errors
-from fusion_graph.server.guard import Guard
-from fusion_graph.server.limits import Limits
 from fusion_graph.server.offer import listed
-from fusion_graph.server.owners import Owner
 from fusion_graph.server.sharing import Sharing
 
 _VERSION = version("fusion-graph")

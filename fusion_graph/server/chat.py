@@ -14,16 +14,16 @@ from fusion_graph.presets import resolve
 from fusion_graph.runs import Runs
 from fusion_graph.saying import stopped
 from fusion_graph.schemas import DEPTH
-from fusion_graph.server import openapi
-from fusion_graph.server.completions import Completion
+from fusion_graph.server.access.owners import Owner
+from fusion_graph.server.answers.completions import Completion
+from fusion_graph.server.answers.deliberations import note_calls, taken_up
+from fusion_graph.server.answers.streams import BYTE_EVERY, Broken, Coming, Run, chat_stream, outcome, spaced
+from fusion_graph.server.asked.turns import Turn, parse_chat
 from fusion_graph.server.config import ServerConfig
-from fusion_graph.server.deliberations import note_calls, taken_up
+from fusion_graph.server.docs import openapi
 from fusion_graph.server.errors import NO_RETRY, RefusedError
 from fusion_graph.server.offer import preset_models
-from fusion_graph.server.owners import Owner
-from fusion_graph.server.requests import Turn, parse_chat
 from fusion_graph.server.sharing import Asked
-from fusion_graph.server.streams import BYTE_EVERY, Broken, Coming, Run, chat_stream, outcome, spaced
 from fusion_graph.settings import is_demo
 
 _MAX_MESSAGES = 2000

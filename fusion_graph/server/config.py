@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fusion_graph.errors import SettingsError
-from fusion_graph.server.keys import Keys
+from fusion_graph.server.access.keys import Keys
 from fusion_graph.settings import home
 
 MODELS_VARIABLE = "FUSION_SERVER_MODELS"

@@ -6,7 +6,7 @@ from typing import Any
 
 import uvicorn
 
-from fusion_graph.server.guard import Guard
+from fusion_graph.server.access.guard import Guard
 
 _ANSWERING = 5  # seconds that answers get after their runs have been stopped
 

@@ -7,8 +7,8 @@ from fusion_graph.models.listing import known_models
 from fusion_graph.models.price_table import row_of
 from fusion_graph.models.server_lists import ListedModel
 from fusion_graph.presets import load_presets, resolve
+from fusion_graph.server.asked.fusion_words import SLUGS
 from fusion_graph.server.config import ServerConfig
-from fusion_graph.server.fusion_words import SLUGS
 
 _PARAMETERS = ("tools", "tool_choice", "response_format", "max_tokens", "max_completion_tokens", "temperature", "stop")
 

@@ -16,8 +16,8 @@ from fusion_graph.errors import RunNotFoundError
 from fusion_graph.events import LiveRun
 from fusion_graph.runs import Runs
 from fusion_graph.schemas import ENDED, Event
+from fusion_graph.server.access.limits import Limits
 from fusion_graph.server.errors import RefusedError
-from fusion_graph.server.limits import Limits
 
 KEPT_SECONDS = 86_400.0  # for runs under a key
 RETRIED_SECONDS = 600.0  # in which a body without a key may be a retry, also of a run that has ended

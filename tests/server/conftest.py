@@ -15,10 +15,10 @@ import pytest
 from fusion_graph.deployment import Parts
 from fusion_graph.models.scripted import ScriptedModels, ScriptedRequest
 from fusion_graph.prompts import wording
+from fusion_graph.server.access.keys import Keys
 from fusion_graph.server.app import make_app
 from fusion_graph.server.config import ServerConfig
 from fusion_graph.server.draining import DrainingServer
-from fusion_graph.server.keys import Keys
 from tests.graphs import look_up, scripted
 
 PANEL: dict[str, Any] = {"id": "fusion", "analysis_models": ["north", "south", "east"], "model": "judge", "tools": []}

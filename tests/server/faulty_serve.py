@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 from unittest.mock import patch
 
 from fusion_graph.cli import main
-from fusion_graph.server import app, chat, streams
+from fusion_graph.server import app, chat
+from fusion_graph.server.answers import streams
 from tests.server.echo import MARKER
 
 _run_of, _stream = chat._run_of, streams.chat_stream

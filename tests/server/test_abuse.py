@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 
 from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
-from fusion_graph.server import guard
+from fusion_graph.server.access import guard
 from tests.server.conftest import Serve, Served, judge_and_writer
 
 SECONDS = 20.0  # until a test gives up; no test waits for them

@@ -11,7 +11,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from fusion_graph.models.scripted import ScriptedError, ScriptedReply, ScriptedRequest
-from fusion_graph.server import streams
+from fusion_graph.server.answers import streams
 from tests.graphs import researcher
 from tests.server.conftest import PANEL, Serve, Served, is_judge, judge_and_writer
 

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from fusion_graph.errors import SettingsError
-from fusion_graph.server import guard
-from fusion_graph.server.guard import Guard
-from fusion_graph.server.keys import Keys
+from fusion_graph.server.access import guard
+from fusion_graph.server.access.guard import Guard
+from fusion_graph.server.access.keys import Keys
 from tests.server.conftest import Serve, Served
 
 KEY = "a-key-that-nobody-guesses"

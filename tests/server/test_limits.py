@@ -10,7 +10,7 @@ import pytest
 from fusion_graph.deployment import Parts
 from fusion_graph.errors import SettingsError
 from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
-from fusion_graph.server import limits
+from fusion_graph.server.access import limits
 from fusion_graph.server.config import ServerConfig
 from tests.server.conftest import PANEL, Serve, judge_and_writer
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fusion_graph.server import guard
+from fusion_graph.server.access import guard
 from tests.server.conftest import Serve, Served, judge_and_writer
 from tests.server.contract.asking import refused, running_really
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from fusion_graph.models.scripted import ScriptedError, ScriptedReply, ScriptedRequest
-from fusion_graph.server import streams
+from fusion_graph.server.answers import streams
 from tests.graphs import researcher
 from tests.server.conftest import Serve, Served, judge_and_writer
 from tests.server.contract.asking import FORCED, ORDER, chunks, deltas, fails, message, offered, plugin, said

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from fusion_graph.server.guard import Guard
+from fusion_graph.server.access.guard import Guard
 from tests.model_server import ModelServer
 from tests.server.conftest import Served
 from tests.server.contract.witness import WitnessOfClaims, watching

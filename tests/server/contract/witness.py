@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fusion_graph.server.guard import Guard
+from fusion_graph.server.access.guard import Guard
 
 
 @dataclass

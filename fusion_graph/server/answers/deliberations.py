@@ -12,8 +12,8 @@ from fusion_graph.errors import RunNotFoundError
 from fusion_graph.results import deliberation
 from fusion_graph.runs import Runs
 from fusion_graph.schemas import FailureReason, SeatResult
-from fusion_graph.server.echoes import panel_in
-from fusion_graph.server.fusion_words import SERVER_TOOL
+from fusion_graph.server.answers.echoes import panel_in
+from fusion_graph.server.asked.fusion_words import SERVER_TOOL
 from fusion_graph.state import PanelState
 
 _KIND = "reasoning.server_tool_call"

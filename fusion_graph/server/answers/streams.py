@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from fusion_graph.errors import FusionError
 from fusion_graph.saying import Saying
 from fusion_graph.schemas import Event
-from fusion_graph.server.completions import Completion
+from fusion_graph.server.answers.completions import Completion
 from fusion_graph.server.errors import fault_of, log_fault
 
 BYTE_EVERY = 3.0  # seconds; some clients give up after 5

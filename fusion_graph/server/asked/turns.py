@@ -10,11 +10,11 @@ from fusion_graph.checked import shown
 from fusion_graph.errors import SettingsError
 from fusion_graph.schemas import Caller
 from fusion_graph.seats import MAX_TEMPERATURE
-from fusion_graph.server.functions import check_names, chosen, functions_in
-from fusion_graph.server.fusion_words import PLAIN, SERVER_TOOL, of_model, own_options, plugin_in, server_tool_in
-from fusion_graph.server.housekeeping import is_housekeeping
-from fusion_graph.server.messages import messages_in
-from fusion_graph.server.payloads import check_payload
+from fusion_graph.server.asked.functions import check_names, chosen, functions_in
+from fusion_graph.server.asked.fusion_words import PLAIN, SERVER_TOOL, of_model, own_options, plugin_in, server_tool_in
+from fusion_graph.server.asked.housekeeping import is_housekeeping
+from fusion_graph.server.asked.messages import messages_in
+from fusion_graph.server.asked.payloads import check_payload
 from fusion_graph.settings import MAX_TOKENS
 
 FORMATS = ("text", "json_object", "json_schema")

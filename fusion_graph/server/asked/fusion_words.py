@@ -8,7 +8,7 @@ from pydantic import Field, WithJsonSchema, field_validator
 from fusion_graph.checked import Checked
 from fusion_graph.errors import SettingsError
 from fusion_graph.seats import MAX_TEMPERATURE, MAX_TOOL_STEPS, MAX_TOOLS
-from fusion_graph.server.inner_tools import inner_tool, parameters_of, parsed_at, schema
+from fusion_graph.server.asked.inner_tools import inner_tool, parameters_of, parsed_at, schema
 from fusion_graph.settings import MAX_SEATS, MAX_TOKENS, MIN_TOKENS
 
 SERVER_TOOL = "openrouter:fusion"

@@ -9,8 +9,8 @@ from fastapi.security import HTTPBearer
 from pydantic import TypeAdapter
 
 from fusion_graph.schemas import DEPTH
-from fusion_graph.server.request_shapes import ChatRequest
-from fusion_graph.server.response_shapes import Chunk, Completion, Error, Health, Model, ModelList
+from fusion_graph.server.docs.request_shapes import ChatRequest
+from fusion_graph.server.docs.response_shapes import Chunk, Completion, Error, Health, Model, ModelList
 from fusion_graph.server.sharing import MAX_KEY
 
 (_DEPTH,) = DEPTH

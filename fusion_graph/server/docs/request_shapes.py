@@ -6,11 +6,11 @@ from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from fusion_graph.seats import MAX_TEMPERATURE
-from fusion_graph.server.functions import CHOICES
-from fusion_graph.server.fusion_words import SERVER_TOOL, FusionParameters, FusionPlugin, Name, OwnOptions
-from fusion_graph.server.messages import MAX_MESSAGES
-from fusion_graph.server.payloads import MAX_INTEGER
-from fusion_graph.server.requests import FORMATS
+from fusion_graph.server.asked.functions import CHOICES
+from fusion_graph.server.asked.fusion_words import SERVER_TOOL, FusionParameters, FusionPlugin, Name, OwnOptions
+from fusion_graph.server.asked.messages import MAX_MESSAGES
+from fusion_graph.server.asked.payloads import MAX_INTEGER
+from fusion_graph.server.asked.turns import FORMATS
 
 Unheeded = Annotated[Any, Field(description="Taken, and not heeded")]
 Tokens = Annotated[int, Field(ge=1, le=MAX_INTEGER)]

@@ -1,0 +1,1 @@
+"""Who may ask, and how much: hosts and origins, API keys, limits of each key."""
