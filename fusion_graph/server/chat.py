@@ -26,7 +26,6 @@ from fusion_graph.server.offer import preset_models
 from fusion_graph.server.sharing import Asked
 from fusion_graph.settings import is_demo
 
-_MAX_MESSAGES = 2000
 (_DEPTH,) = DEPTH
 
 
@@ -39,9 +38,8 @@ def add_chat(app: FastAPI) -> None:
         body = _json(raw)
         turn = await asyncio.to_thread(parse_chat, body, depth=int(request.headers.get(_DEPTH, "0") != "0"))
         await asyncio.to_thread(_check, turn, request.app.state.config)
-        stop = _stop(body)  # refused before anybody is asked
         live = await _run_of(request, owner, raw, turn)
-        return await _answered(live, turn, stop, request, owner)
+        return await _answered(live, turn, request, owner)
 
 
 async def _run_of(request: Request, owner: str, raw: bytes, turn: Turn) -> Run:
@@ -63,15 +61,7 @@ async def _run_of(request: Request, owner: str, raw: bytes, turn: Turn) -> Run:
     return found
 
 
-def _stop(body: Mapping[str, Any]) -> list[str]:
-    stop = [] if body.get("stop") is None else body["stop"]
-    words = [stop] if isinstance(stop, str) else stop
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise RefusedError(400, "stop is neither a text nor a list of texts", param="stop")
-    return words
-
-
-async def _answered(live: Run, turn: Turn, stop: list[str], request: Request, owner: str) -> Response:
+async def _answered(live: Run, turn: Turn, request: Request, owner: str) -> Response:
     state, headers = request.app.state, {**NO_RETRY, "x-fusion-run-id": live.run_id}
     settled = await asyncio.to_thread(resolve, turn.settings, environ=state.config.environ)
     question = str(prompts.asked(turn.messages)[-1].text)
@@ -79,10 +69,10 @@ async def _answered(live: Run, turn: Turn, stop: list[str], request: Request, ow
     result = asyncio.ensure_future(_noted(live, state.runs, owner, turn))
     result.add_done_callback(lambda task: task.cancelled() or task.exception())  # its client may be gone
     if turn.stream:
-        kind, pieces = "text/event-stream", chat_stream(live, result, completion, stop)
+        kind, pieces = "text/event-stream", chat_stream(live, result, completion, turn.stop)
         headers["cache-control"] = "no-store"
     else:
-        answer = asyncio.ensure_future(_whole(result, stop, completion))
+        answer = asyncio.ensure_future(_whole(result, turn.stop, completion))
         await asyncio.wait([answer], timeout=BYTE_EVERY)
         kind, pieces = "application/json", spaced(answer)
     heard = state.audience.hear(live.run_id, pieces, cancels=turn.cancels)
@@ -119,9 +109,7 @@ def _json(raw: bytes) -> dict[str, Any]:
 
 
 def _check(turn: Turn, config: ServerConfig) -> None:
-    """Refuse what only costs: names of models that nobody allowed, endless conversations. Blocks."""
-    if len(turn.messages) > _MAX_MESSAGES:
-        raise RefusedError(400, f"messages: more than {_MAX_MESSAGES}", param="messages")
+    """Refuse names of models that nobody allowed. Blocks."""
     named = [turn.settings.get("judge"), turn.settings.get("writer"), *turn.settings.get("panel", [])]
     allowed = config.models | preset_models(config)
     if "*" in config.models:

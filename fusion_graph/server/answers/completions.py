@@ -111,7 +111,8 @@ def usage(result: Mapping[str, Any]) -> dict[str, Any]:
 def own_word(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return what only this server says: which run it was, how it went, what each call cost, where it is from."""
     names = ("run_id", "status", "reasons", "fused", "sources", "citations", "notes", "failure_reason", "judge_failure")
-    return {name: result[name] for name in names if name in result} | {"calls": result["usage"]["calls"]}
+    costs = {"cost_is_lower_bound": result["usage"]["total"]["cost_is_lower_bound"], "calls": result["usage"]["calls"]}
+    return {name: result[name] for name in names if name in result} | costs
 
 
 def error_of(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,8 @@ class Turn:
     settings: dict[str, Any]
     caller: Caller
     stream: bool
-    cancels: bool = False
+    stop: list[str]
+    cancels: bool
 
 
 def parse_chat(body: Any, *, depth: int = 0) -> Turn:
@@ -53,7 +54,16 @@ def parse_chat(body: Any, *, depth: int = 0) -> Turn:
         check_names(functions)
     caller, options = _caller(body, functions, forced=forced), own_options(body.get("x_fusion"))
     cancels = options.on_disconnect == "cancel"
-    return Turn(messages, settings, caller, stream=_is_streamed(body.get("stream")), cancels=cancels)
+    stream, stop = _is_streamed(body.get("stream")), _stop(body.get("stop"))
+    return Turn(messages, settings, caller, stream=stream, stop=stop, cancels=cancels)
+
+
+def _stop(given: Any) -> list[str]:
+    words = [] if given is None else [given] if isinstance(given, str) else given
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        hint = "a text, or a list of texts"
+        raise SettingsError(f"stop = {shown(given)}", field="stop", value=given, hint=hint)
+    return words
 
 
 def _is_streamed(stream: Any) -> bool:

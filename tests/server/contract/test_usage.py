@@ -109,3 +109,19 @@ def test_each_call_is_told_with_what_it_took(serve: Serve) -> None:
     assert [call["role"] for call in calls[-2:]] == ["judge", "writer"]
     assert sum(call["tokens"]["input"] for call in calls) == told["usage"]["prompt_tokens"]
     assert {call["cost_usd"] for call in calls if call["model"] != "south"} == {0.25}
+
+
+@pytest.mark.contract("5.35")
+@pytest.mark.parametrize(("unknown", "is_bound"), [({}, False), ({"north": judge_and_writer}, True)])
+def test_a_cost_that_is_known_in_part_is_said_to_be_a_lower_bound(
+    serve: Serve,
+    unknown: dict[str, Any],
+    is_bound: bool,  # noqa: FBT001
+) -> None:
+    served = serve(**COUNTED | unknown)
+
+    whole, streamed = served.chat().json(), chunks(served.chat(stream=True))
+
+    assert whole["x_fusion"]["cost_is_lower_bound"] is is_bound
+    assert streamed[-2]["x_fusion"]["cost_is_lower_bound"] is is_bound
+    assert whole["usage"]["cost"] == pytest.approx(1.0 if is_bound else 1.25)
