@@ -39,11 +39,19 @@ def play(client: Known, folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
     return saw
 
 
+def run_tool(package: str, *command: str, folder: Path) -> str:
+    """Return what a program of a Python package prints. Fails with all it says if it ends with another code than 0."""
+    return _run([*_with(package), *command], folder, TMPDIR=str(folder))
+
+
 def _python(client: Known) -> list[str]:
+    return [*_with(*client.packages), "python", "-m", "tests.clients.sessions.play"]
+
+
+def _with(*packages: str) -> list[str]:
     uv = shutil.which("uv") or lacking("uv is not here: pip install uv")
-    wanted = [word for package in client.packages for word in ("--with", package)]
-    environment = ["--quiet", "--no-project", "--isolated", "--python", sys.executable]
-    return [uv, "run", *environment, *wanted, "python", "-m", "tests.clients.sessions.play"]
+    wanted = [word for package in packages for word in ("--with", package)]
+    return [uv, "run", "--quiet", "--no-project", "--isolated", "--python", sys.executable, *wanted]
 
 
 def _node(client: Known, folder: Path) -> list[str]:
