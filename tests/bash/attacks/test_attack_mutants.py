@@ -112,7 +112,6 @@ WATCH = {
     "workspace bytes: any": {"taken.bytes + held.unlinked >": "False and 0 >"},
     "workspace files: any": {"taken.files >": "False and 0 >"},
     "unlinked files: not counted": {"taken.bytes + held.unlinked": "taken.bytes"},
-    "all is over: not waited for": {"while any(map(is_at_work": "while False and any(map(is_at_work"},
     "pieces of memory: any": {"held.mappings > MOST_MAPPINGS": "False"},
     "files in memory: any": {"held.in_memory > limits.workspace_files": "False"},
     "nesting: any": {"bool(taken.trouble)": "False"},
