@@ -2,6 +2,8 @@ import asyncio
 import os
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,13 @@ def built(**scripts: Any) -> Any:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def saver(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+def saver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     """Checkpointers that a sync application has; SQLite's has no async methods."""
     if request.param == "memory":
-        return InMemorySaver()
-    return SqliteSaver(sqlite3.connect(tmp_path / "checkpoints.db", check_same_thread=False))
+        yield InMemorySaver()
+        return
+    with closing(sqlite3.connect(tmp_path / "checkpoints.db", check_same_thread=False)) as connection:
+        yield SqliteSaver(connection)
 
 
 def thread(name: str = "t") -> Any:

@@ -64,6 +64,7 @@ def arguments_are_seen_without(world: World) -> str:
     """Return the same for a command without a sandbox."""
     with subprocess.Popen(["bash", "-c", f"sleep 5; true {world.token}"]) as process:
         try:
+            wait_until(lambda: bool(command_lines_with(world.token)), _BOUND)
             return "seen" if command_lines_with(world.token) else ""
         finally:
             process.kill()
