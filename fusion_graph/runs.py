@@ -130,11 +130,8 @@ class Runs:
         """Return a run that is under way in this process."""
         return self._live.get(run_id)
 
-    async def state(self, run_id: str) -> Mapping[str, Any]:
-        """Return the graph's state of a run as it was last. Raises RunNotFoundError."""
-        return await self._state(await self.store.get(run_id))
-
-    async def _state(self, row: RunRow) -> Mapping[str, Any]:
+    async def state(self, row: RunRow) -> Mapping[str, Any]:
+        """Return the graph's state of a run as it was last."""
         # Named, a checkpoint comes without what seats wrote after it: the paid answers of a panel that was stopped.
         snapshot = await self.graph.aget_state(_config(row["thread_id"]))
         if not _is_of(snapshot, row):
@@ -204,7 +201,7 @@ class Runs:
     ) -> ForkPlan:
         """Return what such a fork would do; nothing is stored, nothing paid. Raises what `fork` raises."""
         row = await self.store.get(run_id)
-        before = await self._state(row)
+        before = await self.state(row)
         values, node = forked_state(before, judge, writer, add_seats, retry_failed=retry_failed)
         await asyncio.to_thread(self._parts.settle, load_settings(values["settings"]), stored=None)
         paid = frozenset((call["role"], call["seat"]) for call in before.get("calls") or [])

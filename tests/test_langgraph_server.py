@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,20 +15,16 @@ import pytest
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 
+from tests.ports import free_port
+
 REPOSITORY = Path(__file__).parent.parent
 QUESTION = "Does a panel of models beat one model asked twice?"
 STARTING_SECONDS = 90
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncLangGraphClient]:
-    folder, port = tmp_path_factory.mktemp("server"), _free_port()
+    folder, port = tmp_path_factory.mktemp("server"), free_port()
     # It keeps its state where it is started, which is not to be this repository.
     for name in ("langgraph.json", "fusion_graph"):
         (folder / name).symlink_to(REPOSITORY / name)

@@ -16,10 +16,10 @@ from fusion_graph.saying import stopped
 from fusion_graph.schemas import DEPTH
 from fusion_graph.server.access.owners import Owner
 from fusion_graph.server.answers.completions import Completion
-from fusion_graph.server.answers.deliberations import note_calls, taken_up
 from fusion_graph.server.answers.streams import BYTE_EVERY, Broken, Coming, Run, chat_stream, outcome, spaced
 from fusion_graph.server.asked.turns import Turn, parse_chat
 from fusion_graph.server.config import ServerConfig
+from fusion_graph.server.deliberations import note_calls, taken_up
 from fusion_graph.server.docs import openapi
 from fusion_graph.server.errors import NO_RETRY, RefusedError
 from fusion_graph.server.offer import preset_models
@@ -110,10 +110,10 @@ def _json(raw: bytes) -> dict[str, Any]:
 
 def _check(turn: Turn, config: ServerConfig) -> None:
     """Refuse names of models that nobody allowed. Blocks."""
-    named = [turn.settings.get("judge"), turn.settings.get("writer"), *turn.settings.get("panel", [])]
-    allowed = config.models | preset_models(config)
     if "*" in config.models:
         return
+    named = [turn.settings.get("judge"), turn.settings.get("writer"), *turn.settings.get("panel", [])]
+    allowed = config.models | preset_models(config)
     for name in named:
         if name and name not in allowed and not is_demo(name):
             raise RefusedError(

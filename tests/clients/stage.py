@@ -1,7 +1,6 @@
 """`fusion serve` as a process, with models on the loopback behind it, and what a client's session left in both."""
 
 import signal
-import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from tests.clients.models import MODELS, PANEL
 from tests.clients.programs import play
 from tests.clients.table import Known
 from tests.commands import Cli, own_environ, wait_until
 from tests.forked import Forked
 from tests.model_server import Entry, ModelServer
+from tests.ports import answers, free_port
 
 KEY, PROVIDERS_KEY = "the-key-of-the-client", "the-key-of-the-operator"
 MODEL = "fusion/bridges"
@@ -73,26 +71,12 @@ def open_stage(forked: Forked, folder: Path) -> Iterator[Stage]:
         cli = Cli(forked, folder, own_environ(folder, models.url, **own))
         cli.home.mkdir()
         (cli.home / "presets.toml").write_text(_PRESET)
-        port = _free_port()
+        port = free_port()
         server = cli.start("serve", "--port", str(port), "--drain", "0")
         try:
-            wait_until(lambda: _answers(port) or "Error" in server.stderr)
-            assert _answers(port), server.stderr
+            wait_until(lambda: answers(port) or "Error" in server.stderr)
+            assert answers(port), server.stderr
             yield Stage(f"http://127.0.0.1:{port}/v1", models, cli)
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-    return port
-
-
-def _answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).is_success
-    except httpx.HTTPError:
-        return False

@@ -1,4 +1,3 @@
-import socket
 import sqlite3
 import threading
 import time
@@ -20,6 +19,7 @@ from fusion_graph.server.app import make_app
 from fusion_graph.server.config import ServerConfig
 from fusion_graph.server.draining import DrainingServer
 from tests.graphs import look_up, scripted
+from tests.ports import free_port
 
 PANEL: dict[str, Any] = {"id": "fusion", "analysis_models": ["north", "south", "east"], "model": "judge", "tools": []}
 
@@ -62,12 +62,10 @@ Serve = Callable[..., Served]
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """Run an app on a port of its own; give its URL."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    server = DrainingServer(app, drain=0, port=port, log_level="critical")
+def serving(app: Any, drain: float = 0) -> Iterator[str]:
+    """Run an app on a port of its own; give its URL. Stopped, it gives its runs `drain` seconds."""
+    port = free_port()
+    server = DrainingServer(app, drain=drain, port=port, log_level="critical")
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -92,6 +90,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             limits: Any = None,
             db: Path | None = None,
             parts: Parts | None = None,
+            drain: float = 0,
             **scripts: Any,
         ) -> Served:
             used = scripted(**scripts)
@@ -99,7 +98,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             config = ServerConfig(db, Keys(keys), frozenset(models), **(limits or {}))
             own = open_ones.enter_context(ExitStack())
             parts = parts or Parts.real(load_model=used, tools=[look_up()])
-            url = own.enter_context(serving(make_app(config, parts)))
+            url = own.enter_context(serving(make_app(config, parts), drain))
             return Served(url, used, db, own.close)
 
         yield start

@@ -4,7 +4,6 @@ import base64
 import json
 import logging
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 from fusion_graph.server import chat
 from fusion_graph.server.logs import Redacting
 from tests.commands import own_environ, wait_until
+from tests.ports import answers, free_port
 from tests.server.conftest import Serve
 from tests.server.echo import MARKER, EchoServer, echoing
 
@@ -93,9 +93,7 @@ def environ_of(folder: Path, echo: EchoServer) -> dict[str, str]:
 @contextmanager
 def serving(environ: dict[str, str], log: Path) -> Iterator[str]:
     """Run `fusion serve` with faults in its routes; its stderr goes to `log`."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "tests.server.faulty_serve", "serve", "--port", str(port), "--drain", "1"]
     with log.open("wb") as stderr, subprocess.Popen(command, stdout=stderr, stderr=stderr, env=environ) as process:
         while process.poll() is None and not answers(port):
@@ -103,13 +101,6 @@ def serving(environ: dict[str, str], log: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
         process.send_signal(signal.SIGTERM)
         process.wait(30)
-
-
-def answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 REQUESTS: list[tuple[str, dict[str, Any], dict[str, str]]] = [

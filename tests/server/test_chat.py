@@ -1,45 +1,16 @@
 import asyncio
 import json
-import sqlite3
 import threading
-import time
-from contextlib import closing
 from typing import Any
 
-import httpx
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from fusion_graph.models.scripted import ScriptedError, ScriptedReply, ScriptedRequest
+from fusion_graph.models.scripted import ScriptedError, ScriptedRequest
 from fusion_graph.server.answers import streams
 from tests.graphs import researcher
 from tests.server.conftest import PANEL, Serve, Served, is_judge, judge_and_writer
-
-PANELISTS = {"north", "south", "east"}
-ORDER: dict[str, Any] = {
-    "type": "function",
-    "function": {"name": "order", "description": "Order.", "parameters": {"type": "object", "properties": {}}},
-}
-
-
-def orders(request: ScriptedRequest) -> Any:
-    """A writer that calls the client's tool once, then answers; as the judge it compares."""
-    if is_judge(request):
-        return judge_and_writer(request)
-    if request.tools and not any(message.type == "tool" for message in request.messages):
-        return ScriptedReply(tool_calls=[{"name": "order", "args": {"n": 1}, "id": "call_1"}])
-    return "It was served."
-
-
-def lines(response: httpx.Response) -> list[str]:
-    response.read()
-    return [line for line in response.text.split("\n") if line]
-
-
-def chunks(response: httpx.Response) -> list[dict[str, Any]]:
-    data = [line.removeprefix("data: ") for line in lines(response) if line.startswith("data: ")]
-    assert data[-1] == "[DONE]"
-    return [json.loads(each) for each in data[:-1]]
+from tests.server.talk import ORDER, PANELISTS, chunks, held, left_alone, lines, orders, stored
 
 
 def test_the_openai_sdk_lists_asks_and_streams(served: Served) -> None:
@@ -253,40 +224,10 @@ def test_a_run_that_fails_is_no_reason_to_pay_again(serve: Serve, stream: bool) 
         assert any("[fusion: " in str(c["choices"][0]["delta"].get("content")) for c in chunks(response)[:-1])
 
 
-def held() -> tuple[threading.Event, threading.Event, Any]:
-    """Return when a model is asked, what lets it answer, and the model."""
-    asked, go = threading.Event(), threading.Event()
-
-    async def waits(_request: ScriptedRequest) -> str:
-        asked.set()
-        await asyncio.to_thread(go.wait, 30)
-        return "east: late"
-
-    return asked, go, waits
-
-
 def test_a_client_that_goes_away_leaves_the_run_at_work(serve: Serve) -> None:
-    asked, go, waits = held()
-    served = serve(east=waits, judge=judge_and_writer)
-    with served.streaming() as response:
-        assert asked.wait(20)
-        run_id = response.headers["x-fusion-run-id"]
-
-    go.set()
+    served, run_id = left_alone(serve)
 
     assert stored(served, run_id) == "ok"
-
-
-def stored(served: Served, run_id: str) -> str:
-    """Return the status of a run in the database, when it has ended."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with closing(sqlite3.connect(served.db)) as connection:
-            (status,) = connection.execute("SELECT status FROM fusion_runs WHERE run_id = ?", (run_id,)).fetchone()
-        if status != "running":
-            return str(status)
-        time.sleep(0.02)
-    return "running"
 
 
 @pytest.mark.contract("3.46")
@@ -340,6 +281,7 @@ def test_a_streamed_answer_comes_again_whole(served: Served) -> None:
     assert served.asked().count("north") == 1
 
 
+@pytest.mark.contract("3.25")
 def test_a_key_has_only_so_many_runs_at_a_time(serve: Serve) -> None:
     asked, go, waits = held()
     served = serve(limits={"max_runs": 1}, east=waits, judge=judge_and_writer)
@@ -352,6 +294,8 @@ def test_a_key_has_only_so_many_runs_at_a_time(serve: Serve) -> None:
     first.join()
 
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
+    error = refused.json()["error"]
+    assert (error["code"], error["type"]) == (429, "rate_limit_error")
     assert served.chat("Another?").status_code == 200
 
 

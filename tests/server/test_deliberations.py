@@ -8,7 +8,7 @@ import pytest
 
 from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
 from tests.server.conftest import PANEL, Serve, Served, is_judge, judge_and_writer
-from tests.server.test_chat import ORDER, PANELISTS, chunks, orders
+from tests.server.talk import ORDER, PANELISTS, chunks, orders
 
 USER = {"role": "user", "content": "What shall I eat?"}
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,16 +16,14 @@ import httpx
 import pytest
 
 from fusion_graph.runs import open_runs
+from tests.ports import answers, free_port
 
 ASKED = {"model": "fusion/demo", "messages": [{"role": "user", "content": "What does a panel cost?"}]}
 
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        found: int = taken.getsockname()[1]
-    return found
+    return free_port()
 
 
 @pytest.fixture
@@ -47,13 +44,6 @@ def server(port: int, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
             time.sleep(0.05)
         yield process
         process.kill()
-
-
-def answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 def ask(port: int) -> httpx.Response:

@@ -12,8 +12,10 @@ import httpx
 import pytest
 
 from fusion_graph.models.scripted import ScriptedRequest
+from tests.commands import wait_until
+from tests.ports import answers
 from tests.server.conftest import Serve, Served, judge_and_writer
-from tests.server.test_chat import chunks, held, stored
+from tests.server.talk import chunks, held, left_alone, stored
 
 KEY = {"idempotency-key": "k"}
 RETRY = {"x-stainless-retry-count": "1"}
@@ -73,13 +75,7 @@ def test_a_run_that_a_restart_stopped_goes_on_for_who_asks_again(serve: Serve) -
 
 
 def test_an_answer_that_nobody_had_is_there_for_who_asks_again(serve: Serve) -> None:
-    asked, go, waits = held()
-    served = serve(east=waits, judge=judge_and_writer)
-    with served.streaming() as response:
-        assert asked.wait(20)
-        run_id = response.headers["x-fusion-run-id"]
-    go.set()
-    assert stored(served, run_id) == "ok"
+    served, run_id = left_alone(serve)
 
     again, new = served.chat(stream=True), served.chat(stream=True)
 
@@ -155,6 +151,8 @@ def test_a_run_goes_on_while_anybody_waits_for_it(serve: Serve) -> None:
     with served.streaming(**CANCEL) as stays:
         with served.streaming(**CANCEL):
             assert asked.wait(20)
+        for _ in range(5):  # by then the server has noticed that one has gone
+            httpx.get(f"{served.url}/healthz")
         go.set()
         told = chunks(stays)
 
@@ -170,6 +168,23 @@ def test_a_wish_that_is_not_known_is_refused(served: Served, wish: Any) -> None:
 
 
 @pytest.mark.contract("3.49")
+def test_a_run_that_ends_while_a_stopped_server_drains_is_answered(serve: Serve) -> None:
+    asked, go, waits = held()
+    served = serve(drain=30, east=waits, judge=judge_and_writer)
+    stopping = threading.Thread(target=served.stop)
+
+    with served.streaming() as response:
+        assert asked.wait(20)
+        stopping.start()
+        wait_until(lambda: not answers(int(served.url.rpartition(":")[2])))
+        go.set()
+        told = chunks(response)
+    stopping.join(30)
+
+    assert told[-2]["choices"][0]["finish_reason"] == "stop"
+    assert [row["status"] for row in served.rows()] == ["ok"]
+
+
 def test_a_run_that_is_cancelled_is_told_as_a_whole_completion(serve: Serve) -> None:
     asked, waits = endless()
     served = serve(east=waits, judge=judge_and_writer)

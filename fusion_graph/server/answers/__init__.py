@@ -1,1 +1,1 @@
-"""What a client is told: completions and their chunks, bytes that come often enough, deliberations that travel."""
+"""What a client is told: completions and their chunks, and bytes that come often enough."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fusion_graph.saying import finish_reason
-from fusion_graph.server.answers.deliberations import detail_of
+from fusion_graph.server.deliberations import detail_of
 from fusion_graph.server.errors import error_body
 
 _CODES = {"insufficient_credits": 402, "rate_limited": 429, "invalid_model": 404, "cancelled": 499}

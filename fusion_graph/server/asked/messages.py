@@ -9,8 +9,8 @@ from langchain_core.messages import BaseMessage, convert_to_messages
 from fusion_graph import prompts
 from fusion_graph.checked import shown
 from fusion_graph.errors import SettingsError
-from fusion_graph.server.answers.deliberations import echoed
 from fusion_graph.server.asked.payloads import fault_in
+from fusion_graph.server.deliberations import echoed
 
 MAX_MESSAGES = 2000
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")

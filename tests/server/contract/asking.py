@@ -19,10 +19,6 @@ from tests.server.conftest import PANEL, Served, is_judge, serving
 
 SEATS = ["north", "south", "east"]
 FUSION = "openrouter:fusion"
-ORDER: dict[str, Any] = {
-    "type": "function",
-    "function": {"name": "order", "description": "Order.", "parameters": {"type": "object", "properties": {}}},
-}
 FORCED: dict[str, Any] = {"model": "writer", "tool_choice": {"type": FUSION}}  # the panel, then the writer
 
 
@@ -39,13 +35,6 @@ def tool(**parameters: Any) -> dict[str, Any]:
 def user(text: str) -> dict[str, Any]:
     """Return a message of the user."""
     return {"role": "user", "content": text}
-
-
-def chunks(response: httpx.Response) -> list[dict[str, Any]]:
-    """Return the chunks of a stream that ended as it should."""
-    data = [line.removeprefix("data: ") for line in response.text.split("\n") if line.startswith("data: ")]
-    assert data[-1] == "[DONE]"
-    return [json.loads(each) for each in data[:-1]]
 
 
 def deltas(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

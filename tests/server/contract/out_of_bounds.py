@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.server.contract.asking import FUSION, ORDER, plugin, tool
+from tests.server.contract.asking import FUSION, plugin, tool
+from tests.server.talk import ORDER
 
 REASONING = "tools.0.parameters.reasoning"
 Row = tuple[str, dict[str, Any], str]

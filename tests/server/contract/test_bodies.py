@@ -8,7 +8,8 @@ import pytest
 from fusion_graph.models.scripted import ScriptedReply
 from tests.graphs import asked, texts
 from tests.server.conftest import Serve, Served, judge_and_writer
-from tests.server.contract.asking import FORCED, ORDER, chunks, message, plugin, said, user
+from tests.server.contract.asking import FORCED, message, plugin, said, user
+from tests.server.talk import ORDER, chunks
 
 PLAIN = plugin(fusion_mode="never")
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}

@@ -18,11 +18,6 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FUSION_BASH", "bashkit")
 
 
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "runs.db"
-
-
 def commanding(**arguments: Any) -> ScriptedModels:
     return seat_with(repeats("bash", arguments))
 

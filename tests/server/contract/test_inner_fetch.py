@@ -7,22 +7,9 @@ from typing import Any
 import pytest
 
 from tests.server.contract.asking import running
-from tests.server.contract.inner import HOSTS, PAGES, asks, fetching, urls, write_pages
+from tests.server.contract.inner import HOSTS, PAGES, asks, fetching, urls
 
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pages(tmp_path_factory.mktemp("web") / "pages")
-
-
-@pytest.fixture(autouse=True)
-def web(pages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FUSION_SEARCH", f"local:{pages}")
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "runs.db"
+pytestmark = pytest.mark.usefixtures("web")
 
 
 @pytest.mark.contract("6.9")

@@ -10,7 +10,8 @@ import pytest
 
 from fusion_graph.presets import load_presets
 from tests.server.conftest import Serve, Served, judge_and_writer
-from tests.server.contract.asking import chunks, refused, roster
+from tests.server.contract.asking import refused, roster
+from tests.server.talk import chunks
 
 SLUGS = ["fusion", "openrouter/fusion", "openrouter/fusion-flash"]
 FIELDS: dict[str, Any] = {

@@ -9,9 +9,7 @@ from tests.server.conftest import Serve, Served, is_judge
 from tests.server.contract.asking import (
     FORCED,
     FUSION,
-    ORDER,
     SEATS,
-    chunks,
     fuses,
     message,
     of_presets,
@@ -20,6 +18,7 @@ from tests.server.contract.asking import (
     result,
     tool,
 )
+from tests.server.talk import ORDER, chunks
 
 TITLE = "### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing the chat history."
 TAGS = "### Task:\nGenerate 1-3 broad tags categorizing the main themes of the chat history."

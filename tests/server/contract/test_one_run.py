@@ -9,7 +9,8 @@ import pytest
 
 from fusion_graph.models.scripted import ScriptedRequest
 from tests.server.conftest import Serve, Served, judge_and_writer
-from tests.server.contract.asking import chunks, message, refused, said
+from tests.server.contract.asking import message, refused, said
+from tests.server.talk import chunks
 
 KEY = {"idempotency-key": "a key"}
 RETRY = {"x-stainless-retry-count": "1"}
@@ -87,24 +88,3 @@ def test_a_stream_that_broke_off_says_so(serve: Serve) -> None:
     assert told[-2]["choices"][0]["finish_reason"] == "error"
     assert (told[-2]["error"]["code"], told[-2]["error"]["type"]) == (499, "cancelled")
     assert told[-1]["choices"] == []
-
-
-@pytest.mark.contract("3.46")
-def test_a_request_that_comes_again_while_its_run_goes_on_gets_that_run(serve: Serve) -> None:
-    asked, go = threading.Event(), threading.Event()
-
-    async def waits(_request: ScriptedRequest) -> str:
-        asked.set()
-        await asyncio.to_thread(go.wait, 30)
-        return "late"
-
-    served = serve(east=waits, judge=judge_and_writer)
-    with served.streaming() as first:
-        assert asked.wait(20)
-        with served.streaming() as again:
-            go.set()
-            lines = [list(response.iter_lines()) for response in (first, again)]
-
-    assert lines[0][-2:] == lines[1][-2:] == ["data: [DONE]", ""]
-    assert first.headers["x-fusion-run-id"] == again.headers["x-fusion-run-id"]
-    assert served.asked().count("north") == 1

@@ -1,6 +1,5 @@
 """Errors before a run: one shape for all of them, whoever found them."""
 
-import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,28 +110,6 @@ def test_a_body_that_does_not_come_is_not_waited_for(served: Served, monkeypatch
 
     assert error["message"]
     assert error["param"] is None
-
-
-@pytest.mark.contract("3.25")
-def test_more_runs_than_a_key_may_have_are_refused(serve: Serve) -> None:
-    asked, go = threading.Event(), threading.Event()
-
-    async def waits(_request: Any) -> str:
-        asked.set()
-        await asyncio.to_thread(go.wait, 30)
-        return "late"
-
-    served = serve(limits={"max_runs": 1}, east=waits, judge=judge_and_writer)
-    first = threading.Thread(target=served.chat)
-    first.start()
-    assert asked.wait(20)
-
-    response = served.chat("Another?")
-    go.set()
-    first.join()
-
-    assert refused(response, 429)["type"] == "rate_limit_error"
-    assert int(response.headers["retry-after"]) > 0
 
 
 @pytest.mark.contract("3.26")

@@ -6,7 +6,8 @@ import pytest
 
 from tests.graphs import asked
 from tests.server.conftest import Serve, Served
-from tests.server.contract.asking import SEATS, chunks, message, of_presets, plugin, result, roster
+from tests.server.contract.asking import SEATS, message, of_presets, plugin, result, roster
+from tests.server.talk import chunks
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from fusion_graph.models.scripted import ScriptedError, ScriptedReply, ScriptedR
 from fusion_graph.server.answers import streams
 from tests.graphs import researcher
 from tests.server.conftest import Serve, Served, judge_and_writer
-from tests.server.contract.asking import FORCED, ORDER, chunks, deltas, fails, message, offered, plugin, said
+from tests.server.contract.asking import FORCED, deltas, fails, message, offered, plugin, said
+from tests.server.talk import ORDER, chunks
 
 PLAIN = plugin(fusion_mode="never")
 

@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from fusion_graph.deployment import Parts
-from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
+from fusion_graph.models.scripted import ScriptedModels, ScriptedReply, ScriptedRequest
 from fusion_graph.runs import open_runs
 from tests.graphs import asked, scripted, texts
 from tests.server.conftest import Serve, Served, judge_and_writer
-from tests.server.contract.asking import ORDER, SEATS, message, offered, plugin, result, running, user
+from tests.server.contract.asking import SEATS, message, offered, plugin, result, running, user
+from tests.server.talk import ORDER
 
 QUESTION = user("What shall I eat?")
 ANSWERS = ["north: the answer is 1.", "south: the answer is 1.", "east: the answer is 2."]
@@ -122,7 +125,7 @@ def fusions(served: Served, run_id: str) -> list[str]:
 
     async def state() -> Any:
         async with open_runs(served.db, Parts.real(load_model=served.models)) as runs:
-            return await runs.state(run_id)
+            return await runs.state(await runs.get(run_id))
 
     return [m.text for m in asyncio.run(state())["messages"] if m.type == "tool" and m.name == "fusion"]
 
@@ -141,35 +144,36 @@ def test_a_second_call_of_fusion_is_capped(serve: Serve, beside: list[Any]) -> N
     assert (json.loads(first)["failure_reason"], json.loads(second)["status"]) == ("fusion_invocation_capped", "ok")
 
 
+def taken_elsewhere(
+    models: ScriptedModels, folder: Path, **body: Any
+) -> tuple[httpx.Response, Sequence[ScriptedRequest]]:
+    """Return how a turn goes on at a server that knows nothing but what the client echoes, and what models are asked there."""
+    asks = {"model": "writer", "tools": [ORDER], **body}
+    with running(models, folder / "one.db") as served:
+        first = served.post({**asks, "messages": [QUESTION]})
+    before = len(models.requests)
+    with running(models, folder / "other.db") as served:
+        second = served.post({**asks, "messages": goes_on(message(first), echo=True)})
+    return second, models.requests[before:]
+
+
 @pytest.mark.contract("1.34", "1.25")
 def test_a_tool_turn_is_known_by_the_deliberation_that_is_sent_back(tmp_path: Path) -> None:
     models = scripted(writer=orders)
-    asks = {"model": "writer", "tools": [ORDER], **plugin(fusion_mode="always")}
-    with running(models, tmp_path / "one.db") as served:
-        first = served.post({**asks, "messages": [QUESTION]})
-    before = len(models.requests)
 
-    with running(models, tmp_path / "other.db") as served:
-        second = served.post({**asks, "messages": goes_on(message(first), echo=True)})
+    second, asked_later = taken_elsewhere(models, tmp_path, **plugin(fusion_mode="always"))
 
     assert message(second)["content"] == "It was served."
-    assert [request.model for request in models.requests[before:]] == ["writer"]
+    assert [request.model for request in asked_later] == ["writer"]
     assert all(answer in texts(models.requests[-1].messages) for answer in [*ANSWERS, "both agree"])
 
 
 @pytest.mark.contract("1.32", "1.34")
 def test_in_mode_auto_a_deliberation_that_is_sent_back_has_run(tmp_path: Path) -> None:
-    models = scripted(writer=fuses_and_orders)
-    asks = {"model": "writer", "tools": [ORDER]}
-    with running(models, tmp_path / "one.db") as served:
-        first = served.post({**asks, "messages": [QUESTION]})
-    before = len(models.requests)
-
-    with running(models, tmp_path / "other.db") as served:
-        second = served.post({**asks, "messages": goes_on(message(first), echo=True)})
+    second, asked_later = taken_elsewhere(scripted(writer=fuses_and_orders), tmp_path)
 
     assert message(second)["content"] == "It was served."
-    assert [(request.model, offered(request)) for request in models.requests[before:]] == [("writer", ["order"])]
+    assert [(request.model, offered(request)) for request in asked_later] == [("writer", ["order"])]
 
 
 @pytest.mark.contract("1.60")

@@ -8,7 +8,8 @@ from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
 from tests.corpus import write_corpus
 from tests.graphs import asked, researcher
 from tests.server.conftest import Serve, Served, judge_and_writer
-from tests.server.contract.asking import FORCED, chunks, plugin
+from tests.server.contract.asking import FORCED, plugin
+from tests.server.talk import chunks
 
 PLAIN = plugin(fusion_mode="never")
 

@@ -12,8 +12,8 @@ from fusion_graph.errors import RunNotFoundError
 from fusion_graph.results import deliberation
 from fusion_graph.runs import Runs
 from fusion_graph.schemas import FailureReason, SeatResult
-from fusion_graph.server.answers.echoes import panel_in
 from fusion_graph.server.asked.fusion_words import SERVER_TOOL
+from fusion_graph.server.echoes import panel_in
 from fusion_graph.state import PanelState
 
 _KIND = "reasoning.server_tool_call"
@@ -112,7 +112,7 @@ async def _panel_of(runs: Runs, owner: str, run_id: str) -> PanelState | None:
         return None
     if row["owner"] != owner or row["run_id"] != run_id:
         return None
-    values = await runs.state(run_id)
+    values = await runs.state(row)
     if not values.get("results"):
         return None
     uncounted = {"tool_calls_requested": 0, "tool_calls_executed": 0, "tools": {}}  # they were told once
