@@ -20,7 +20,7 @@ from fusion_graph.results import run_result
 from fusion_graph.schemas import CallEntry, CallError, Event, RunState, SeatResult
 from fusion_graph.settings import FusionSettings
 
-DELTAS = frozenset({"panelist_delta", "answer_delta"})
+DELTAS = frozenset({"panelist_delta", "panelist_reasoning_delta", "answer_delta"})
 LAST = frozenset({"interrupted", "finished", "failed"})
 SAVED_AT_ONCE = 64  # deltas that may wait in memory for the next event of another kind
 RESERVED = 1000  # sequence numbers noted ahead, so that a killed process's unsaved ones are never given out again
@@ -187,7 +187,9 @@ class LiveRun:
         narrator: Narrator | None = None,
         log: EventLog | None = None,
         journal: Journal | None = None,
+        told: bool = False,
     ) -> None:
+        """`told`: text is told as it comes also while nobody listens: whoever comes later reads it in the log."""
         self.run_id = run_id
         self.thread_id = thread_id
         self._narrator = narrator or Narrator(run_id)
@@ -197,7 +199,8 @@ class LiveRun:
         self._unsaved: list[Event] = []
         self._reserved = self._narrator.seq
         self._changed = asyncio.Event()
-        self._listeners = 0
+        self._listeners = int(told)
+        self._stopped_as: RunState = "cancelled"
         self._task: asyncio.Task[dict[str, Any]] | None = None
 
     def start(
@@ -231,14 +234,15 @@ class LiveRun:
         """Whether the run has ended, in whatever way."""
         return self._task is not None and self._task.done()
 
-    def cancel_soon(self) -> None:
-        """Stop the run where it is. What is done and paid stays in its checkpoints."""
+    def cancel_soon(self, status: RunState = "cancelled") -> None:
+        """Stop the run where it is, and store this status. What is done and paid stays in its checkpoints."""
+        self._stopped_as = status
         if self._task is not None:
             self._task.cancel()
 
-    async def cancel(self) -> None:
+    async def cancel(self, status: RunState = "cancelled") -> None:
         """Stop the run and wait until it has stopped."""
-        self.cancel_soon()
+        self.cancel_soon(status)
         if self._task is not None:
             await asyncio.wait([self._task])
 
@@ -267,7 +271,7 @@ class LiveRun:
             await self._tell([*self._narrator.resumed(), self._narrator.event("run_started")])
             return await self._follow(graph, graph_input, config, context, durable=durable)
         except asyncio.CancelledError:
-            await self._fail("cancelled", {"kind": "error", "message": "cancelled"})
+            await self._fail(self._stopped_as, {"kind": "error", "message": self._stopped_as})
             raise
         except Exception as exception:
             # Not swallowed: listeners learn of it here, whoever waits for the result gets the exception itself.

@@ -78,8 +78,12 @@ class Runs:
         thread_id: str | None = None,
         owner: str = "",
         run_id: str = "",
+        client: Mapping[str, Any] | None = None,
     ) -> LiveRun:
         """Start a run with new messages on a new thread, or as the next turn of `thread_id`.
+
+        `client` is what the surface that starts it wants to find with it again, JSON-plain. With `told` in it, text is
+        told as it comes also while nobody listens.
 
         Raises:
             SettingsError, ModelLoadError: it could not work; nothing was stored, nothing paid.
@@ -91,7 +95,7 @@ class Runs:
         stored = snapshot.values.get("settings")
         await asyncio.to_thread(self._parts.settle, call, stored=stored)
         spoken = [_with_id(message) for message in convert_to_messages(list(messages))]
-        kept = _kept(spoken, call, caller)
+        kept = _kept(spoken, call, caller, client)
         return await self._begin(_new_row(thread_id, spoken, kept, owner=owner, run_id=run_id), fresh=True)
 
     async def start_from(
@@ -104,6 +108,7 @@ class Runs:
         owner: str = "",
         run_id: str = "",
         parent_id: str | None = None,
+        client: Mapping[str, Any] | None = None,
     ) -> LiveRun:
         """Start a run on a new thread with what a panel has brought already: only the writer is asked, nothing paid again.
 
@@ -121,9 +126,8 @@ class Runs:
             "calls": [],
             **panel,
         }
-        row = _new_row(
-            uuid.uuid4().hex, spoken, _kept(spoken, call, caller), owner=owner, run_id=run_id, parent_id=parent_id
-        )
+        kept = _kept(spoken, call, caller, client)
+        row = _new_row(uuid.uuid4().hex, spoken, kept, owner=owner, run_id=run_id, parent_id=parent_id)
         return await self._begin_at("judge", values, row)
 
     def live(self, run_id: str) -> LiveRun | None:
@@ -259,14 +263,24 @@ class Runs:
         values["calls"] = [*(values.get("calls") or []), *calls]
         return run_result(row["run_id"], row["thread_id"], values) | {"status": row["status"]}
 
-    async def events(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
-        """Yield the events of a run with a number above `after`: the stored ones, then, if it is under way here, the live."""
-        row = await self.store.get(run_id)
-        for event in await self.store.events(row["run_id"], after):
-            after = event["seq"]
-            yield event
-        if live := self._live.get(row["run_id"]):
+    async def events(self, run_id: str, after: int = 0, *, seen: int | None = None) -> AsyncIterator[Event]:
+        """Yield the events of a run with a number above `after`: the stored ones, then, if it is under way here, the live.
+
+        The end of an answer that was lost is told only to who has seen its beginning: `seen` is the last event that the
+        caller knows of, if that is not `after`.
+        """
+        run_id = (await self.store.get(run_id))["run_id"]
+        seen = after if seen is None else seen
+        while True:
+            live = self._live.get(run_id)  # before the store is read: it may have ended while that is passed on
+            for event in await self.store.events(run_id, after):
+                after = event["seq"]
+                if event.get("since", 0) <= seen:
+                    yield event
+            if live is None:
+                return
             async for event in live.events(after):
+                after = event["seq"]
                 yield event
 
     async def delete(self, run_id: str) -> None:
@@ -298,7 +312,7 @@ class Runs:
 
     async def stop(self) -> None:
         """Stop what is under way here; every run can be resumed from its last checkpoint."""
-        await asyncio.gather(*(live.cancel() for live in list(self._live.values())))
+        await asyncio.gather(*(live.cancel("stopped") for live in list(self._live.values())))
 
     async def _begin(self, row: RunRow, *, fresh: bool = False, decision: Mapping[str, Any] | None = None) -> LiveRun:
         """Take the lease and run the graph: from the stored input, from the checkpoint, or with an approver's decision."""
@@ -310,7 +324,8 @@ class Runs:
         snapshot = await self.graph.aget_state(_config(thread_id))
         _continue_ids(snapshot)
         narrator = Narrator(run_id, after=row["seq"], past=() if fresh else await self.store.events(run_id))
-        live = LiveRun(run_id, thread_id, narrator=narrator, log=record, journal=record)
+        told = bool(row["input"].get("client", {}).get("told"))
+        live = LiveRun(run_id, thread_id, narrator=narrator, log=record, journal=record, told=told)
         self._live[run_id] = live
         live.start(
             self.graph,
@@ -328,12 +343,18 @@ def _with_id(message: BaseMessage) -> BaseMessage:
     return message if message.id else message.model_copy(update={"id": uuid.uuid4().hex})
 
 
-def _kept(spoken: Sequence[BaseMessage], settings: FusionSettings, caller: Caller | None) -> dict[str, Any]:
+def _kept(
+    spoken: Sequence[BaseMessage],
+    settings: FusionSettings,
+    caller: Caller | None,
+    client: Mapping[str, Any] | None,
+) -> dict[str, Any]:
     """Return what starts a run, as the store keeps it."""
     return {
         "messages": messages_to_dict(spoken),
         "settings": settings.model_dump(mode="json", include=settings.model_fields_set),
         "caller": dict(caller) if caller else None,
+        **({"client": dict(client)} if client else {}),
     }
 
 

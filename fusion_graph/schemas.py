@@ -1,5 +1,6 @@
 """The values that cross nodes. All are JSON-plain: they live in checkpoints, events and results."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, NotRequired, TypeAlias, get_args
 
 from typing_extensions import TypedDict
@@ -261,6 +262,7 @@ EventType: TypeAlias = Literal[
     "run_started",
     "panelist_started",
     "panelist_delta",
+    "panelist_reasoning_delta",
     "tool_called",
     "tool_finished",
     "panelist_finished",
@@ -280,7 +282,11 @@ EventType: TypeAlias = Literal[
 
 
 class Event(TypedDict, total=False):
-    """One thing that happened in a run. `seq` strictly increases in it; `item` ties a start, its deltas and its end."""
+    """One thing that happened in a run. `seq` strictly increases in it; `item` ties a start, its deltas and its end.
+
+    In the log of a finished run, whose deltas are gone, `marks` of an answer's end says how many of its characters had
+    been told by the event of each number, and `since` of a lost answer's which event began it.
+    """
 
     type: EventType
     run_id: str
@@ -300,3 +306,5 @@ class Event(TypedDict, total=False):
     reason: str
     error: CallError
     payload: Any
+    marks: Sequence[tuple[int, int]]
+    since: int

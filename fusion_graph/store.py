@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -231,11 +232,23 @@ class RunStore(Database):
         await self.write("UPDATE fusion_runs SET seq = max(seq, ?) WHERE run_id = ?", (seq, run_id))
 
     async def compact(self, run_id: str) -> None:
-        """Leave of a finished run only finished items, no deltas, and no answers that its checkpoint holds as well."""
-        lost = "SELECT item FROM fusion_events WHERE run_id = :run AND type = 'item_incomplete'"
-        sql = f"DELETE FROM fusion_events WHERE run_id = :run AND (type LIKE '%_delta' OR item IN ({lost}))"  # noqa: S608  (no input)
-        await self.write(sql, {"run": run_id})
-        await self.write("UPDATE fusion_attempts SET reply = NULL WHERE run_id = ?", (run_id,))
+        """Leave of a finished run only finished items, no deltas, and no answers that its checkpoint holds as well.
+
+        The end of an answer keeps where its text stood at each delta, the end of a lost one when that began: who was
+        listening then can be told the rest.
+        """
+        events = await self.events(run_id)
+        lost = {event["item"] for event in events if event["type"] == "item_incomplete"}
+        ends = [(json.dumps(event), run_id, event["seq"]) for event in _with_marks(events)]
+
+        async def work() -> None:
+            await self.db.executemany("UPDATE fusion_events SET event = ? WHERE run_id = ? AND seq = ?", ends)
+            gone = "DELETE FROM fusion_events WHERE run_id = ? AND (type LIKE '%\\_delta' ESCAPE '\\' OR item = ?)"
+            kept = " AND NOT (type = 'item_incomplete' AND item LIKE 'answer%')"
+            await self.db.executemany(gone + kept, [(run_id, item) for item in ["", *lost]])
+            await self.db.execute("UPDATE fusion_attempts SET reply = NULL WHERE run_id = ?", (run_id,))
+
+        await self.transact(work)
 
     # Attempts: the journal
 
@@ -301,6 +314,25 @@ class RunStore(Database):
         sql = f"SELECT {named}{sums} FROM fusion_attempts WHERE {_STARTED} >= ?{mine}{grouped}"  # noqa: S608  (own column names)
         values = (since,) if owner is None else (since, owner)
         return [cast("Spending", dict(row)) for row in await self.read(sql, values)]
+
+
+def _with_marks(events: Sequence[Event]) -> list[Event]:
+    """Return the ends of answers: with how many characters were told by which event, or with when it began."""
+    began: dict[str, int] = {}
+    marks: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    ends: list[Event] = []
+    for event in events:
+        item = event.get("item", "")
+        if event["type"] == "answer_started":
+            began[item] = event["seq"]
+        elif event["type"] == "answer_delta":
+            told = marks[item][-1][1] if marks[item] else 0
+            marks[item].append((event["seq"], told + len(event["delta"])))
+        elif event["type"] == "answer_finished":
+            ends.append({**event, "marks": marks[item]})
+        elif event["type"] == "item_incomplete" and item in began:
+            ends.append({**event, "since": began[item]})
+    return ends
 
 
 def _run_row(row: aiosqlite.Row) -> RunRow:

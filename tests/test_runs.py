@@ -94,7 +94,7 @@ async def test_a_run_stopped_midway_goes_on_without_asking_again_who_has_answere
     hold.set()
 
     async with open_runs(db, parts(models)) as second:
-        assert (await second.list())[0]["status"] == "cancelled"
+        assert (await second.list())[0]["status"] == "stopped"
         result = await (await second.resume(live.run_id)).result()
 
     assert result["status"] == "ok"

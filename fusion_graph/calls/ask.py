@@ -13,7 +13,7 @@ import math
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, cast, get_args
@@ -30,6 +30,7 @@ from fusion_graph.calls.messages import (
     as_message,
     finish_reason,
     joined,
+    reasoning_of,
     response_id,
     sound,
     text_of,
@@ -248,15 +249,24 @@ async def _receive(
     async with aclosing(stream):
         async for part in stream:
             chunks.append(as_chunk(part))
-            if emit and call.delta_event and (text := text_of(part)):
-                _tell(emit, {"type": call.delta_event, "item": item, "seat": call.seat, "delta": preface + text})
-                preface = ""
+            for kind, text in _pieces(part, call, preface):
+                _tell(emit, {"type": kind, "item": item, "seat": call.seat, "delta": text})
+                preface = "" if kind == call.delta_event else preface
     return sound(joined(chunks))
 
 
-def _tell(emit: Emit, event: dict[str, Any]) -> None:
+def _pieces(part: AIMessage, call: Call, preface: str) -> Iterator[tuple[str, str]]:
+    """Yield what listeners are told of one part of a stream: event types, and texts that are not empty."""
+    if call.reasoning_event and (thought := reasoning_of(part)):
+        yield call.reasoning_event, thought
+    if call.delta_event and (text := text_of(part)):
+        yield call.delta_event, preface + text
+
+
+def _tell(emit: Emit | None, event: dict[str, Any]) -> None:
     try:
-        emit(event)
+        if emit:
+            emit(event)
     except Exception:  # noqa: BLE001  (the model edge: taken for the model's, a listener's fault would be paid for thrice)
         _log.exception("nobody was told of %s", event["type"])
 

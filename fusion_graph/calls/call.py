@@ -120,6 +120,7 @@ class Call:
     reasoning: str = ""
     max_tokens: int | None = None
     delta_event: str | None = None  # the event type of its text as it comes; None: nobody is told
+    reasoning_event: str | None = None  # of its reasoning
     preface: str = ""  # what a listener is told before the model's first text
     fallback: str = ""  # the model that is asked if this one fails; '' for none
     cut: Cut | None = None  # a call that may be cut is streamed, so that its text so far is there

@@ -14,12 +14,22 @@ from fusion_graph.schemas import Tokens
 
 _MAX_REASON_CHARS = 100
 _REASON_KEYS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+_REASONING = ("reasoning", "reasoning_content")  # fields of OpenRouter, of DeepSeek and many others
+_THOUGHTS = ("reasoning", "thinking")  # LangChain's and Anthropic's blocks, with their text under the same name
 _OWN_IDS = ("lc_", "run-")  # LangChain's, where the provider gave none
 
 
 def text_of(message: BaseMessage | None) -> str:
     """Return the text of a message, '' for None; reasoning and other blocks are not text."""
     return "" if message is None else encodable(str(message.text))
+
+
+def reasoning_of(message: BaseMessage) -> str:
+    """Return what a message lets see of its model's reasoning, '' if nothing."""
+    said = next((kept for name in _REASONING if isinstance(kept := message.additional_kwargs.get(name), str)), "")
+    blocks = [block for block in message.content if isinstance(block, dict)] if not said else []
+    said += "".join(str(block.get(name) or "") for block in blocks for name in _THOUGHTS if block.get("type") == name)
+    return encodable(said)
 
 
 def sound(message: AIMessage) -> AIMessage:

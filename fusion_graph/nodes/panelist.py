@@ -142,6 +142,7 @@ def _call(state: PanelistState, tools: Sequence[BaseTool], panel: Panel) -> Call
         reasoning=plan["reasoning"],
         max_tokens=plan["max_completion_tokens"],
         delta_event="panelist_delta",
+        reasoning_event="panelist_reasoning_delta",
         cut=panel if plan["quorum"] else None,
     )
 

@@ -87,7 +87,7 @@ async def test_a_run_under_way_when_it_is_stopped_goes_on_later(
     async with open_runs(tmp_path / "runs.db") as runs:
         (row,) = await runs.list()
         result = await (await runs.resume(row["run_id"])).result()
-    assert row["status"] == "cancelled"
+    assert row["status"] == "stopped"
     assert result["status"] == "ok"
 
 
