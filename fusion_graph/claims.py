@@ -5,12 +5,13 @@ from typing import Literal, TypeAlias, cast
 
 from typing_extensions import TypedDict
 
-from fusion_graph.database import Database
+from fusion_graph.database.statements import Database
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS fusion_claims (
     owner TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, run_id TEXT NOT NULL,
-    created_at REAL NOT NULL, delivered INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (owner, kind, name)) WITHOUT ROWID;
+    created_at DOUBLE PRECISION NOT NULL, delivered INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (owner, kind, name)) {without_rowid};
 CREATE INDEX IF NOT EXISTS fusion_claims_by_run ON fusion_claims (run_id);
 """
 Kind: TypeAlias = Literal["key", "body", "call"]
@@ -38,7 +39,7 @@ class Claims:
         """Return what a name stands for, None if for nothing."""
         sql = "SELECT * FROM fusion_claims WHERE owner = ? AND kind = ? AND name = ?"
         found = await self._database.one(sql, (owner, kind, name))
-        return cast("Claim", {**dict(found), "delivered": bool(found["delivered"])}) if found else None
+        return cast("Claim", {**found, "delivered": bool(found["delivered"])}) if found else None
 
     async def take(
         self, owner: str, kind: Kind, name: str, *, digest: str, run_id: str, before: str | None = None
@@ -46,8 +47,8 @@ class Claims:
         """Let a name stand for a run; return whether it does. `before`: only if it stood for that run till now, "" for none."""
         sql = (
             "INSERT INTO fusion_claims (owner, kind, name, digest, run_id, created_at) VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET digest = excluded.digest, run_id = excluded.run_id, "
-            "created_at = excluded.created_at, delivered = 0 WHERE ? IS NULL OR run_id = ?"
+            "ON CONFLICT (owner, kind, name) DO UPDATE SET digest = excluded.digest, run_id = excluded.run_id, "
+            "created_at = excluded.created_at, delivered = 0 WHERE CAST(? AS TEXT) IS NULL OR fusion_claims.run_id = ?"
         )
         return await self._database.write(sql, (owner, kind, name, digest, run_id, time.time(), before, before)) == 1
 

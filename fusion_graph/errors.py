@@ -5,6 +5,7 @@ FusionError
 ├── ModelLoadError         a model name cannot be turned into a model
 │   ├── MissingKeyError        its provider needs an environment variable
 │   └── MissingPackageError    its integration package is not installed
+├── DatabaseError          a database of runs cannot be opened
 ├── RunNotFoundError       no run, or no thread, of that id
 ├── RunBusyError           another process is at work on it
 └── LeaseLostError         another process took this run over: stop, pay nothing more
@@ -60,6 +61,10 @@ class MissingKeyError(ModelLoadError):
 
 class MissingPackageError(ModelLoadError):
     """The LangChain integration of a provider is not installed."""
+
+
+class DatabaseError(FusionError):
+    """A database cannot be opened."""
 
 
 class RunNotFoundError(FusionError):

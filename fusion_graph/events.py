@@ -16,7 +16,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
 from fusion_graph.calls import Journal, RunScope, error_of, run_scope
-from fusion_graph.results import run_result
+from fusion_graph.results import panel_result, run_result
 from fusion_graph.schemas import CallEntry, CallError, Event, RunState, SeatResult
 from fusion_graph.settings import FusionSettings
 
@@ -74,6 +74,8 @@ class Narrator:
             elif kind.endswith(("_finished", "_failed", "_incomplete")) and kind != "tool_finished":
                 self._open.pop(subject, None)
                 self._done |= set() if kind == "item_incomplete" else {subject}
+        elif kind == "analysis_absent":
+            self._done.add("analysis")
 
     def event(self, kind: str, **fields: Any) -> Event:
         """Return a numbered event."""
@@ -91,6 +93,8 @@ class Narrator:
         fields = {key: value for key, value in data.items() if key not in {"type", "item"} and value is not None}
         if kind == "call_finished":
             return self._call(data["call"])
+        if subject in self._done:  # an earlier process told of it, and died before it could store what a node wrote
+            return []
         if kind.endswith("_started"):
             return self._started(subject, **fields)
         torn: list[Event] = []
@@ -123,10 +127,10 @@ class Narrator:
         seat = {"seat": int(subject.removeprefix("seat_"))} if subject.startswith("seat_") else {}
         return [self.event("item_incomplete", item=item, **seat)] if item else []
 
-    def update(self, node: str, written: Mapping[str, Any]) -> list[Event]:
-        """Return the events for what a node of the root graph wrote into state."""
+    def update(self, node: str, written: Mapping[str, Any], values: Mapping[str, Any]) -> list[Event]:
+        """Return the events for what a node of the root graph wrote into state; `values` is the state before."""
         if node == "judge":
-            return self._analysis(written)
+            return self._analysis(written, values)
         if node in {"decide", "write"}:
             return self._answer(written) if written.get("status") else []
         if node.endswith("panelist"):  # or the handler of its faults
@@ -144,29 +148,37 @@ class Narrator:
         fields |= {"error": result["error"]} if result["error"] else {}
         return [*told, self.event(kind, item=self._open.pop(subject), **fields)]
 
-    def _analysis(self, written: Mapping[str, Any]) -> list[Event]:
+    def _analysis(self, written: Mapping[str, Any], values: Mapping[str, Any]) -> list[Event]:
+        self._done.add("analysis")
+        brought = panel_result(values)
         if analysis := written.get("analysis"):
-            told = self._started("analysis")
-            self._done.add("analysis")
-            return [*told, self.event("analysis_finished", item=self._open.pop("analysis"), analysis=analysis)]
+            told, item = self._started("analysis"), self._open.pop("analysis")
+            return [*told, self.event("analysis_finished", item=item, analysis=analysis, result=brought)]
         failure = (written.get("status") or {}).get("judge_failure")
-        torn = self._torn("analysis")
-        return [*torn, self.event("analysis_absent", reason=failure or "too few answers to compare")]
+        torn, reason = self._torn("analysis"), failure or "too few answers to compare"
+        return [*torn, self.event("analysis_absent", reason=reason, result=brought)]
 
     def _answer(self, written: Mapping[str, Any]) -> list[Event]:
         last = (written.get("messages") or [None])[-1]
-        if last is None or last.type != "ai" or "answer" in self._done:
+        text = str(last.text) if last is not None and last.type == "ai" else ""
+        if not text or "answer" in self._done:  # there may be calls of the caller's tools only
             return self._torn("answer")
         told = self._started("answer")
         self._done.add("answer")
-        return [*told, self.event("answer_finished", item=self._open.pop("answer"), result=str(last.text))]
+        return [*told, self.event("answer_finished", item=self._open.pop("answer"), result=text)]
+
+    def caught_up(self, values: Mapping[str, Any]) -> list[Event]:
+        """Return what nobody came to tell of a state that a run starts from: finished seats and the comparison."""
+        seats = [event for result in values.get("results") or [] for event in self._seat(result)]
+        judged = values.get("analysis") or (values.get("status") or {}).get("judge_failure")
+        return [*seats, *(self._analysis(values, values) if judged and "analysis" not in self._done else [])]
 
     def settled(self, values: Mapping[str, Any], calls: Iterable[CallEntry]) -> list[Event]:
         """Return what a dead process did not come to tell: finished seats, the answer, calls, and loose ends."""
-        seats = [event for result in values.get("results") or [] for event in self._seat(result)]
+        caught_up = self.caught_up(values)
         answer = [] if "answer" in self._done else self._answer(values)
         ledger = [event for call in calls for event in self._call(call)]
-        return [*seats, *answer, *ledger, *self.resumed()]
+        return [*caught_up, *answer, *ledger, *self.resumed()]
 
 
 def _subject(data: Mapping[str, Any]) -> str:
@@ -238,7 +250,8 @@ class LiveRun:
         """Stop the run where it is, and store this status. What is done and paid stays in its checkpoints."""
         self._stopped_as = status
         if self._task is not None:
-            self._task.cancel()
+            # Soon, not now: a task that has not begun would end without storing how the run stands.
+            asyncio.get_running_loop().call_soon(self._task.cancel)
 
     async def cancel(self, status: RunState = "cancelled") -> None:
         """Stop the run and wait until it has stopped."""
@@ -305,14 +318,16 @@ class LiveRun:
             if part["type"] == "custom":
                 await self._tell(self._narrator.custom(part["data"]))
             elif not part["ns"] and part["type"] == "values":
+                if graph_input is None and not values:
+                    await self._tell(self._narrator.caught_up(part["data"]))
                 values, interrupts = part["data"], part.get("interrupts") or ()
             elif not part["ns"]:
-                await self._tell(self._updates(cast("Mapping[str, Any]", part["data"])))
+                await self._tell(self._updates(cast("Mapping[str, Any]", part["data"]), values))
         return await self._end(values, interrupts)
 
-    def _updates(self, data: Mapping[str, Any]) -> list[Event]:
+    def _updates(self, data: Mapping[str, Any], values: Mapping[str, Any]) -> list[Event]:
         nodes = ((node, written) for node, written in data.items() if isinstance(written, Mapping))
-        return [event for node, written in nodes for event in self._narrator.update(node, written)]
+        return [event for node, written in nodes for event in self._narrator.update(node, written, values)]
 
     async def _end(self, values: Mapping[str, Any], interrupts: Sequence[Any]) -> dict[str, Any]:
         calls = await self._ledger(values)

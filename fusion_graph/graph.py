@@ -10,6 +10,7 @@ START -> prepare -> route -+-> approve -> panelist x N (Send) -> judge -> write 
 from functools import partial
 from typing import Any, Literal
 
+from langchain_core.runnables import Runnable, RunnableLambda
 from langgraph.errors import NodeError
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
@@ -29,7 +30,7 @@ from fusion_graph.nodes.structured import Ladder
 from fusion_graph.nodes.write import write
 from fusion_graph.panelist_graph import build_panelist_graph
 from fusion_graph.settings import FusionSettings
-from fusion_graph.state import FusionInput, FusionOutput, FusionState, OfferTools, PanelistState
+from fusion_graph.state import FusionInput, FusionOutput, FusionState, OfferTools, PanelistOutput, PanelistState
 
 
 def build_graph(
@@ -39,7 +40,8 @@ def build_graph(
     builder = BridgedStateGraph(
         FusionState, context_schema=FusionSettings, input_schema=FusionInput, output_schema=FusionOutput
     )
-    panelist = build_panelist_graph(ask=ask, offer_tools=offer_tools).compile(name="panelist")
+    seat = build_panelist_graph(ask=ask, offer_tools=offer_tools).compile(name="panelist")
+    panelist: Runnable[PanelistState, Any] = seat | RunnableLambda(brought)
 
     builder.add_node("prepare", partial(prepare, settle=settle, estimate=estimate))
     builder.add_node("decide", partial(decide, ask=ask))
@@ -56,6 +58,11 @@ def build_graph(
     builder.add_edge("judge", "write")
     builder.add_edge("write", END)
     return builder
+
+
+async def brought(seat: PanelistOutput) -> dict[str, Any]:
+    """Return what a seat hands over. Chat clients take a subgraph's values for the thread's, so it has messages as well."""
+    return {key: value for key, value in seat.items() if key != "messages"}
 
 
 async def seat_fault(state: PanelistState, error: NodeError) -> Command[Literal["judge"]]:

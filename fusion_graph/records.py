@@ -1,18 +1,16 @@
 """One execution of a run in the database, under one lease: what it may write, and what it may not any more."""
 
 import asyncio
-import sqlite3
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from langchain_core.messages import AIMessage
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from fusion_graph.calls import run_scope
+from fusion_graph.database.address import faults
 from fusion_graph.events import Graph
+from fusion_graph.savers import FencedSaver
 from fusion_graph.schemas import ENDED, CallEntry, Event, RunState
 from fusion_graph.store import LEASE_SECONDS, RunStore, lease_lost
 
@@ -20,7 +18,7 @@ from fusion_graph.store import LEASE_SECONDS, RunStore, lease_lost
 class RunRecord:
     """One execution of a run under one lease: the journal (`calls.Journal`) and the log (`events.EventLog`) of a `LiveRun`."""
 
-    def __init__(self, store: RunStore, saver: AsyncSqliteSaver, graph: Graph, run_id: str, thread_id: str) -> None:
+    def __init__(self, store: RunStore, saver: FencedSaver, graph: Graph, run_id: str, thread_id: str) -> None:
         self._store, self._saver, self._graph = store, saver, graph
         self._run_id, self._thread_id = run_id, thread_id
         self.token = uuid.uuid4().hex
@@ -35,7 +33,7 @@ class RunRecord:
         held = True
         while held:
             await asyncio.sleep(LEASE_SECONDS / 3)
-            with suppress(sqlite3.Error):  # there are two more beats before the lease runs out
+            with suppress(*faults()):  # there are two more beats before the lease runs out
                 held = await self._store.renew(self._thread_id, self.token)
 
     async def check(self) -> None:
@@ -72,30 +70,10 @@ class RunRecord:
         """Store how the run stands, and give the lease back."""
         if self._heartbeat:  # first: if nothing can be stored any more, the lease has to run out
             self._heartbeat.cancel()
-        # A run that was cancelled may have left the saver between a statement and its commit, holding the write lock.
-        async with self._saver.lock:
-            await self._saver.conn.commit()
+        await self._saver.settle()
         snapshot = await self._graph.aget_state({"configurable": {"thread_id": self._thread_id}})
         head = snapshot.config["configurable"].get("checkpoint_id")
         is_ours = await self._store.end(self._run_id, status, result, head, thread_id=self._thread_id, token=self.token)
         if is_ours and status in ENDED:
             await self._store.compact(self._run_id)
         await self._store.release(self._thread_id, self.token)
-
-
-class FencedSaver(AsyncSqliteSaver):
-    """A checkpointer that a process which lost its lease cannot write with: another goes on from what is there."""
-
-    async def aput(self, *args: Any, **kwargs: Any) -> RunnableConfig:
-        """Store a checkpoint. Raises LeaseLostError."""
-        await self._check()
-        return await super().aput(*args, **kwargs)
-
-    async def aput_writes(self, *args: Any, **kwargs: Any) -> None:
-        """Store what a task wrote. Raises LeaseLostError."""
-        await self._check()
-        await super().aput_writes(*args, **kwargs)
-
-    async def _check(self) -> None:
-        if isinstance(record := run_scope.get().journal, RunRecord):
-            await record.check()

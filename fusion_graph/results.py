@@ -88,6 +88,22 @@ def _noted(claim: Claim) -> str:
     return f"{claim['text']} ({claim['note']})" if "note" in claim else claim["text"]
 
 
+def panel_result(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the panel of a state has brought: responses, failed_models, and sources as pages with url and title.
+
+    `failure_reason` is there if that is too little.
+    """
+    results: list[SeatResult] = values.get("results") or []
+    sources: list[Source] = values.get("sources") or []
+    too_few = len(answered(results)) < (values.get("settings") or {}).get("min_answers", 1)
+    return {
+        "responses": wire_responses(results, sources),
+        "failed_models": wire_failures(results),
+        "sources": [{"url": source["url"], "title": source["title"]} for source in sources],
+        **({"failure_reason": panel_failure(results)} if too_few else {}),
+    }
+
+
 def panel_failure(results: Sequence[SeatResult]) -> FailureReason:
     """Return why a panel without answers failed: 402 before 429 before anything else."""
     kinds = {result["error"]["kind"] for result in results if result["error"]}

@@ -1,13 +1,13 @@
 """Runs that outlive their process: start, resume, fork, list, show, delete.
 
 A run is one user turn on a thread: its last checkpoint, an owner, a lease, an event log. `open_runs` gives a `Runs` over
-one SQLite file, in which LangGraph's checkpoints and the tables of `store` lie side by side.
+one SQLite file or one PostgreSQL database, in which LangGraph's checkpoints and the tables of `store` lie side by side.
 """
 
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from langchain_core.messages import (
 )
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import id as checkpoint_ids
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command, StateSnapshot
 
 from fusion_graph import prompts
@@ -32,23 +31,29 @@ from fusion_graph.estimate import Estimate, render_again, without_role
 from fusion_graph.events import Graph, LiveRun, Narrator
 from fusion_graph.forks import ForkPlan, forked_state
 from fusion_graph.graph import build_graph
-from fusion_graph.records import FencedSaver, RunRecord
+from fusion_graph.records import RunRecord
 from fusion_graph.results import run_result
+from fusion_graph.retention import Retention
+from fusion_graph.savers import FencedSaver, open_saver
 from fusion_graph.schemas import Caller, Event
 from fusion_graph.seats import Seat
 from fusion_graph.settings import FusionSettings, load_settings
 from fusion_graph.state import PanelState
-from fusion_graph.store import LEASE_SECONDS, RunRow, RunStore, open_store
+from fusion_graph.store import RunRow, RunStore, open_store
 
 MAX_QUESTION_CHARS = 200  # of the question in lists
 
 
 @asynccontextmanager
-async def open_runs(path: Path, parts: Parts | None = None) -> AsyncIterator["Runs"]:
-    """Open the runs of one database file; on leaving, runs still under way are stopped at their last checkpoint."""
-    async with open_store(path) as store, FencedSaver.from_conn_string(str(path)) as saver:
-        await saver.conn.execute("PRAGMA secure_delete = ON")
-        await saver.conn.execute(f"PRAGMA busy_timeout = {int(LEASE_SECONDS * 1000)}")
+async def open_runs(db: str | Path, parts: Parts | None = None) -> AsyncIterator["Runs"]:
+    """Open the runs of one database; on leaving, runs still under way are stopped at their last checkpoint.
+
+    `db` is the path of a SQLite file, made if it is not there, or `postgresql://USER@HOST/NAME`.
+
+    Raises:
+        FusionError: the URL is no database's, or its server cannot be reached.
+    """
+    async with open_store(db) as store, open_saver(store.db) as saver:
         parts = parts or Parts.real()
         parts.history = store.call_sizes
         runs = Runs(store, saver, build_graph(**parts.collaborators).compile(checkpointer=saver, name="fusion"), parts)
@@ -61,13 +66,15 @@ async def open_runs(path: Path, parts: Parts | None = None) -> AsyncIterator["Ru
 class Runs:
     """The runs of one database. Ids may be given by their beginning where it is unique."""
 
-    def __init__(self, store: RunStore, saver: AsyncSqliteSaver, graph: Graph, parts: Parts) -> None:
+    def __init__(self, store: RunStore, saver: FencedSaver, graph: Graph, parts: Parts) -> None:
         self.store = store
         self.saver = saver
         self.graph = graph
-        self.claims = Claims(store)
+        self.claims = Claims(store.db)
+        self.retention = Retention(store.db)
         self._parts = parts
         self._live: dict[str, LiveRun] = {}
+        self._resuming = asyncio.Lock()
 
     async def start(
         self,
@@ -152,11 +159,12 @@ class Runs:
             RunBusyError: another living process is at work on it.
             SettingsError: it does not wait for a decision, or a later message of its thread took its place.
         """
-        row = await self.store.get(run_id)
-        if live := self._live.get(row["run_id"]):
-            return live
-        await self._refuse_vain(row, decision)
-        return await self._begin(row, decision=decision)
+        async with self._resuming:  # who asks for the same run meanwhile gets it as it is
+            row = await self.store.get(run_id)
+            if live := self._live.get(row["run_id"]):
+                return live
+            await self._refuse_vain(row, decision)
+            return await self._begin(row, decision=decision)
 
     async def _refuse_vain(self, row: RunRow, decision: Mapping[str, Any] | None) -> None:
         """Refuse to decide what is not asked: LangGraph would take the decision for another run's, or start anew."""
@@ -243,6 +251,10 @@ class Runs:
         """Return a run as the store keeps it. Raises RunNotFoundError."""
         return await self._current(await self.store.get(run_id))
 
+    async def unfinished(self) -> list[RunRow]:
+        """Return the runs that a process left in the middle, or is at work on."""
+        return [await self._current(row) for row in await self.store.of_status("running", "stopped")]
+
     async def list(self, *, owner: str | None = None, limit: int = 50) -> list[RunRow]:
         """Return the newest runs first; one whose process is gone is told as `stopped`."""
         return [await self._current(row) for row in await self.store.latest(owner=owner, limit=limit)]
@@ -263,7 +275,7 @@ class Runs:
         values["calls"] = [*(values.get("calls") or []), *calls]
         return run_result(row["run_id"], row["thread_id"], values) | {"status": row["status"]}
 
-    async def events(self, run_id: str, after: int = 0, *, seen: int | None = None) -> AsyncIterator[Event]:
+    async def events(self, run_id: str, after: int = 0, *, seen: int | None = None) -> AsyncGenerator[Event, None]:
         """Yield the events of a run with a number above `after`: the stored ones, then, if it is under way here, the live.
 
         The end of an answer that was lost is told only to who has seen its beginning: `seen` is the last event that the
@@ -275,13 +287,27 @@ class Runs:
             live = self._live.get(run_id)  # before the store is read: it may have ended while that is passed on
             for event in await self.store.events(run_id, after):
                 after = event["seq"]
-                if event.get("since", 0) <= seen:
+                if "since" not in event or event["since"] <= seen:
                     yield event
             if live is None:
                 return
             async for event in live.events(after):
                 after = event["seq"]
                 yield event
+
+    async def cancel(self, run_id: str) -> None:
+        """Stop a run for good, if it has not ended: nothing goes on with it by itself.
+
+        Raises:
+            RunBusyError: another living process is at work on it.
+        """
+        row = await self.store.get(run_id)
+        if live := self._live.get(row["run_id"]):
+            await live.cancel()
+        elif row["status"] in {"running", "stopped", "interrupted"}:
+            record = self._record(row)
+            await record.acquire()
+            await record.close("cancelled", None)
 
     async def delete(self, run_id: str) -> None:
         """Delete a run with the files its commands left, and with the last run of a thread the thread's checkpoints.
@@ -314,10 +340,13 @@ class Runs:
         """Stop what is under way here; every run can be resumed from its last checkpoint."""
         await asyncio.gather(*(live.cancel("stopped") for live in list(self._live.values())))
 
+    def _record(self, row: RunRow) -> RunRecord:
+        return RunRecord(self.store, self.saver, self.graph, row["run_id"], row["thread_id"])
+
     async def _begin(self, row: RunRow, *, fresh: bool = False, decision: Mapping[str, Any] | None = None) -> LiveRun:
         """Take the lease and run the graph: from the stored input, from the checkpoint, or with an approver's decision."""
         run_id, thread_id = row["run_id"], row["thread_id"]
-        record = RunRecord(self.store, self.saver, self.graph, run_id, thread_id)
+        record = self._record(row)
         await record.acquire()
         if fresh:
             await self.store.add(row)

@@ -19,6 +19,7 @@ RunState: TypeAlias = Literal[
 ]
 # Sent with every call that a fusion makes, to models and tools: a server of ours that gets it asks no panel.
 DEPTH = {"x-openrouter-fusion-depth": "1"}
+INSIDE = {"FUSION_INSIDE": "1"}  # the same, in the environment of programs that a panel has for tools
 ENDED: frozenset[str] = frozenset(get_args(Status))  # the other states of a run can be gone on from
 Outcome: TypeAlias = Literal[
     "answer",
@@ -248,7 +249,8 @@ class Caller(TypedDict, total=False):
 
     `tools` are OpenAI-style function schemas. `tool_choice` is auto, none, required, `{"type": "function", ...}`, or
     `fusion`: ask the panel, whatever the mode. `max_tokens` limits what the outer model writes, below the settings' limit;
-    `temperature` is the outer model's, the panel's is in the settings.
+    `temperature` is the outer model's, the panel's is in the settings. After `max_steps` steps of the server's tools, of
+    which the panel is one, the outer model answers without tools.
     """
 
     tools: list[dict[str, Any]]
@@ -256,6 +258,7 @@ class Caller(TypedDict, total=False):
     response_format: dict[str, Any] | None
     max_tokens: int | None
     temperature: float | None
+    max_steps: int
 
 
 EventType: TypeAlias = Literal[

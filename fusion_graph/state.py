@@ -201,8 +201,12 @@ class PanelistState(TypedDict, total=False):
 
 
 class PanelistOutput(TypedDict, total=False):
-    """What a seat hands to the parent graph: channels with reducers only, because seats end in the same superstep."""
+    """What a seat hands to the parent graph: channels with reducers only, because seats end in the same superstep.
 
+    Its messages are shown while it works, and stay with it.
+    """
+
+    messages: Messages
     results: Results
     sources: Sources
     calls: Ledger

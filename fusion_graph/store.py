@@ -1,4 +1,4 @@
-"""What is kept of runs beside LangGraph's checkpoints, in the same SQLite file: runs, leases, events, attempts.
+"""What is kept of runs beside LangGraph's checkpoints, in the same database: runs, leases, events, attempts.
 
 Attempts are the journal that makes the ledger whole: each is written before it is sent, under the run's lease.
 """
@@ -10,36 +10,39 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
-import aiosqlite
 from langchain_core.messages import AIMessage, messages_from_dict, messages_to_dict
 from typing_extensions import TypedDict
 
 from fusion_graph.claims import TABLE as _CLAIMS
-from fusion_graph.database import Database
+from fusion_graph.database.opening import open_database
+from fusion_graph.database.statements import Database, Row, Session, plain_json
 from fusion_graph.errors import LeaseLostError, RunBusyError, RunNotFoundError
 from fusion_graph.estimate import CallSize
+from fusion_graph.retention import TABLES as _RETENTION
 from fusion_graph.schemas import CallEntry, Event, RunState
 
 LEASE_SECONDS = 30.0
-BUSY_SECONDS = 10.0  # how long a writer waits for another process's transaction
+_QUARTER = 900  # seconds; days begin at a quarter of an hour in every time zone
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS fusion_runs (
     run_id TEXT PRIMARY KEY, thread_id TEXT NOT NULL, parent_id TEXT, owner TEXT NOT NULL, status TEXT NOT NULL,
-    question TEXT NOT NULL, input TEXT NOT NULL, result TEXT, checkpoint_id TEXT, prompts TEXT NOT NULL,
-    created_at REAL NOT NULL, updated_at REAL NOT NULL, seq INTEGER NOT NULL DEFAULT 0);
+    question TEXT NOT NULL, input TEXT NOT NULL, result TEXT, checkpoint_id TEXT, prompts TEXT NOT NULL, {rowid}
+    created_at DOUBLE PRECISION NOT NULL, updated_at DOUBLE PRECISION NOT NULL, seq BIGINT NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS fusion_runs_by_time ON fusion_runs (created_at DESC);
 CREATE INDEX IF NOT EXISTS fusion_runs_by_thread ON fusion_runs (thread_id);
+CREATE INDEX IF NOT EXISTS fusion_runs_by_status ON fusion_runs (status);
 CREATE TABLE IF NOT EXISTS fusion_leases (
-    thread_id TEXT PRIMARY KEY, token TEXT NOT NULL, holder TEXT NOT NULL, until REAL NOT NULL);
+    thread_id TEXT PRIMARY KEY, token TEXT NOT NULL, holder TEXT NOT NULL, until DOUBLE PRECISION NOT NULL);
 CREATE TABLE IF NOT EXISTS fusion_events (
-    run_id TEXT NOT NULL, seq INTEGER NOT NULL, type TEXT NOT NULL, item TEXT, event TEXT NOT NULL,
-    PRIMARY KEY (run_id, seq)) WITHOUT ROWID;
+    run_id TEXT NOT NULL, seq BIGINT NOT NULL, type TEXT NOT NULL, item TEXT, event TEXT NOT NULL,
+    PRIMARY KEY (run_id, seq)) {without_rowid};
 CREATE TABLE IF NOT EXISTS fusion_attempts (
-    id TEXT PRIMARY KEY, run_id TEXT NOT NULL, key TEXT NOT NULL, entry TEXT NOT NULL, reply TEXT);
+    id TEXT PRIMARY KEY, run_id TEXT NOT NULL, key TEXT NOT NULL, entry TEXT NOT NULL, {rowid} reply TEXT);
 CREATE INDEX IF NOT EXISTS fusion_attempts_by_run ON fusion_attempts (run_id, key);
 """
 
@@ -63,15 +66,6 @@ class RunRow(TypedDict):
 
 
 Dimension: TypeAlias = Literal["day", "model", "role"]
-_ROLE, _SEAT, _MODEL, _INPUT, _OUTPUT, _COST, _STARTED = (
-    f"json_extract(entry, '$.{path}')"
-    for path in ("role", "seat", "model", "tokens.input", "tokens.output", "cost_usd", "started_at")
-)
-_DIMENSIONS: dict[Dimension, str] = {
-    "day": f"date({_STARTED}, 'unixepoch', 'localtime')",
-    "model": _MODEL,
-    "role": _ROLE,
-}
 
 
 class Spending(TypedDict, total=False):
@@ -90,7 +84,7 @@ class Spending(TypedDict, total=False):
     unpriced: int
 
 
-_IS_HELD = "EXISTS (SELECT 1 FROM fusion_leases WHERE thread_id = ? AND token = ?)"
+_COLUMNS = ", ".join(RunRow.__annotations__)
 
 
 def lease_lost(run_id: str) -> LeaseLostError:
@@ -98,12 +92,24 @@ def lease_lost(run_id: str) -> LeaseLostError:
     return LeaseLostError(f"another process took run {run_id!r} over; nothing more is paid for here")
 
 
-class RunStore(Database):
-    """The tables of one database file. Times are seconds since the epoch."""
+class RunStore:
+    """The tables of one database. Times are seconds since the epoch."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self._now = db.dialect.now
+        lease = "SELECT 1 FROM fusion_leases WHERE thread_id = ? AND token = ?"
+        self._is_held = f"EXISTS ({lease} {db.dialect.lock})"
+        member = db.dialect.member
+        self._role, self._model = (member["text"]("entry", path) for path in ("role", "model"))
+        self._seat, self._input, self._output = (
+            member["integer"]("entry", path) for path in ("seat", "tokens.input", "tokens.output")
+        )
+        self._cost, self._started = (member["number"]("entry", path) for path in ("cost_usd", "started_at"))
 
     async def set_up(self) -> None:
         """Create what is not there yet."""
-        await self.db.executescript(_TABLES + _CLAIMS)
+        await self.db.make((_TABLES + _CLAIMS + _RETENTION).format(**self.db.dialect.words))
 
     async def add(self, row: RunRow) -> None:
         """Store a new run."""
@@ -112,9 +118,9 @@ class RunStore(Database):
             "input": json.dumps(row["input"]),
             "result": json.dumps(row["result"]) if row["result"] else None,
         }
-        columns = ", ".join(values)
-        marks = ", ".join(f":{name}" for name in values)
-        await self.write(f"INSERT INTO fusion_runs ({columns}) VALUES ({marks})", values)  # noqa: S608  (own column names)
+        marks = ", ".join("?" for _ in values)
+        sql = f"INSERT INTO fusion_runs ({', '.join(values)}) VALUES ({marks})"  # noqa: S608  (own column names)
+        await self.db.write(sql, tuple(values.values()))
 
     async def get(self, run_id: str) -> RunRow:
         """Return the run of an id or of the beginning of one.
@@ -122,9 +128,7 @@ class RunStore(Database):
         Raises:
             RunNotFoundError: no run's id begins so, or more than one does.
         """
-        rows = await self._rows(
-            "SELECT * FROM fusion_runs WHERE substr(run_id, 1, ?) = ? LIMIT 2", (len(run_id), run_id)
-        )
+        rows = await self._rows("WHERE substr(run_id, 1, ?) = ? LIMIT 2", (len(run_id), run_id))
         if len(rows) != 1 or not run_id:
             what = f"more than one run begins with {run_id!r}" if rows and run_id else f"there is no run {run_id!r}"
             raise RunNotFoundError(what, hint="fusion runs list shows them")
@@ -132,16 +136,21 @@ class RunStore(Database):
 
     async def latest(self, *, owner: str | None = None, limit: int = 50) -> list[RunRow]:
         """Return the newest runs first."""
-        sql = "SELECT * FROM fusion_runs WHERE (? IS NULL OR owner = ?) ORDER BY created_at DESC, rowid DESC LIMIT ?"
-        return await self._rows(sql, (owner, owner, limit))
+        whose, values = ("", (limit,)) if owner is None else ("WHERE owner = ?", (owner, limit))
+        return await self._rows(f"{whose} ORDER BY created_at DESC, rowid DESC LIMIT ?", values)
 
     async def of_thread(self, thread_id: str) -> list[RunRow]:
         """Return the runs of one thread, oldest first."""
-        return await self._rows("SELECT * FROM fusion_runs WHERE thread_id = ? ORDER BY created_at", (thread_id,))
+        return await self._rows("WHERE thread_id = ? ORDER BY created_at", (thread_id,))
+
+    async def of_status(self, *statuses: RunState) -> list[RunRow]:
+        """Return the runs that stand so, oldest first."""
+        marks = ", ".join("?" for _ in statuses)
+        return await self._rows(f"WHERE status IN ({marks}) ORDER BY created_at", statuses)
 
     async def before(self, moment: float) -> list[RunRow]:
         """Return the runs that were last touched before `moment`."""
-        return await self._rows("SELECT * FROM fusion_runs WHERE updated_at < ?", (moment,))
+        return await self._rows("WHERE updated_at < ?", (moment,))
 
     async def end(
         self,
@@ -158,21 +167,28 @@ class RunStore(Database):
         Return False, and store nothing, if the lease is not this token's any more.
         """
         new = "status = ?, result = coalesce(?, result), checkpoint_id = coalesce(?, checkpoint_id), updated_at = ?"
-        sql = f"UPDATE fusion_runs SET {new} WHERE run_id = ? AND {_IS_HELD}"  # noqa: S608  (own words)
+        sql = f"UPDATE fusion_runs SET {new} WHERE run_id = ? AND {self._is_held}"  # noqa: S608  (own words)
         told = json.dumps(result) if result is not None else None
-        return await self.write(sql, (status, told, checkpoint_id, time.time(), run_id, thread_id, token)) == 1
+        return await self.db.write(sql, (status, told, checkpoint_id, time.time(), run_id, thread_id, token)) == 1
 
     async def delete(self, run_id: str) -> None:
-        """Delete a run with its events and attempts."""
+        """Delete a run with its events and attempts; what it cost is noted."""
+        spent = (
+            f"INSERT INTO fusion_spent (owner, at, cost_usd) SELECT owner, max({self._started}), sum({self._cost}) "  # noqa: S608  (own column names)
+            "FROM fusion_attempts JOIN fusion_runs ON fusion_runs.run_id = fusion_attempts.run_id "
+            f"WHERE fusion_attempts.run_id = ? GROUP BY owner HAVING sum({self._cost}) > 0"
+        )
 
-        async def work() -> None:
-            for table in ("fusion_events", "fusion_attempts", "fusion_claims", "fusion_runs"):
-                await self.db.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))  # noqa: S608  (own table names)
+        async def work(session: Session) -> None:
+            await session.write(spent, (run_id,))
+            for table in ("fusion_events", "fusion_attempts", "fusion_claims", "fusion_unkept", "fusion_runs"):
+                await session.write(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))  # noqa: S608  (own table names)
 
-        await self.transact(work)
+        await self.db.transact(work)
 
-    async def _rows(self, sql: str, values: Any) -> list[RunRow]:
-        return [_run_row(row) for row in await self.read(sql, values)]
+    async def _rows(self, which: str, values: Sequence[Any]) -> list[RunRow]:
+        sql = f"SELECT {_COLUMNS} FROM fusion_runs {which}"  # noqa: S608  (own words)
+        return [_run_row(row) for row in await self.db.read(sql, values)]
 
     # Leases: one owner per thread
 
@@ -182,54 +198,67 @@ class RunStore(Database):
         Raises:
             RunBusyError: a living process holds it.
         """
+        held = await self._lease(thread_id)
+        if held and held["is_valid"] and _is_alive(held["holder"]):
+            raise _busy(thread_id, held["holder"])
+        new = "token = excluded.token, holder = excluded.holder, until = excluded.until"
+        sql = (
+            f"INSERT INTO fusion_leases (thread_id, token, holder, until) VALUES (?, ?, ?, {self._now} + ?) "  # noqa: S608  (own words)
+            f"ON CONFLICT (thread_id) DO UPDATE SET {new} WHERE fusion_leases.token = ? AND fusion_leases.until = ?"
+        )
+        seen = (held["token"], held["until"]) if held else ("", 0.0)
+        if await self.db.write(sql, (thread_id, token, _holder(), LEASE_SECONDS, *seen)) != 1:
+            raise _busy(thread_id, "it was faster")
 
-        async def work() -> None:
-            held = await self.one("SELECT holder, until FROM fusion_leases WHERE thread_id = ?", (thread_id,))
-            if held and held["until"] > time.time() and _is_alive(held["holder"]):
-                raise RunBusyError(
-                    f"another process ({held['holder']}) is at work on thread {thread_id!r}",
-                    hint="wait for it to end, or stop it",
-                )
-            sql = "INSERT OR REPLACE INTO fusion_leases (thread_id, token, holder, until) VALUES (?, ?, ?, ?)"
-            await self.db.execute(sql, (thread_id, token, _holder(), time.time() + LEASE_SECONDS))
-
-        await self.transact(work)
+    async def _lease(self, thread_id: str) -> Row | None:
+        columns = f"token, holder, until, until > {self._now} AS is_valid"
+        return await self.db.one(f"SELECT {columns} FROM fusion_leases WHERE thread_id = ?", (thread_id,))  # noqa: S608  (own words)
 
     async def renew(self, thread_id: str, token: str) -> bool:
         """Prolong a lease; return whether it was still there to prolong."""
-        sql = "UPDATE fusion_leases SET until = ? WHERE thread_id = ? AND token = ?"
-        return await self.write(sql, (time.time() + LEASE_SECONDS, thread_id, token)) == 1
+        sql = f"UPDATE fusion_leases SET until = {self._now} + ? WHERE thread_id = ? AND token = ?"  # noqa: S608  (own words)
+        return await self.db.write(sql, (LEASE_SECONDS, thread_id, token)) == 1
 
     async def holds(self, thread_id: str, token: str) -> bool:
         """Return whether a lease is still this token's."""
-        return await self.one(f"SELECT 1 WHERE {_IS_HELD}", (thread_id, token)) is not None
+        held = await self._lease(thread_id)
+        return held is not None and held["token"] == token
 
     async def release(self, thread_id: str, token: str) -> None:
         """Give a lease back."""
-        await self.write("DELETE FROM fusion_leases WHERE thread_id = ? AND token = ?", (thread_id, token))
+        await self.db.write("DELETE FROM fusion_leases WHERE thread_id = ? AND token = ?", (thread_id, token))
 
     async def is_held(self, thread_id: str) -> bool:
         """Return whether a living process is at work on the thread."""
-        held = await self.one("SELECT holder, until FROM fusion_leases WHERE thread_id = ?", (thread_id,))
-        return held is not None and held["until"] > time.time() and _is_alive(held["holder"])
+        held = await self._lease(thread_id)
+        return held is not None and bool(held["is_valid"]) and _is_alive(held["holder"])
 
     # Events
 
     async def append_events(self, run_id: str, events: Sequence[Event], *, thread_id: str, token: str) -> None:
         """Store events of a run; none if the lease is not this token's any more: their numbers are another's now."""
-        sql = f"INSERT OR REPLACE INTO fusion_events (run_id, seq, type, item, event) SELECT ?, ?, ?, ?, ? WHERE {_IS_HELD}"
+        sql = (
+            f"INSERT INTO fusion_events (run_id, seq, type, item, event) SELECT ?, ?, ?, ?, ? WHERE {self._is_held} "
+            "ON CONFLICT (run_id, seq) DO UPDATE SET type = excluded.type, item = excluded.item, event = excluded.event"
+        )
         own = (thread_id, token)
         rows = [(run_id, e["seq"], e["type"], e.get("item"), json.dumps(e, default=str), *own) for e in events]
-        await self.transact(lambda: self.db.executemany(sql, rows))
+        await self.db.transact(lambda session: session.write_all(sql, rows))
 
     async def events(self, run_id: str, after: int = 0) -> list[Event]:
         """Return the stored events of a run with a number above `after`."""
         sql = "SELECT event FROM fusion_events WHERE run_id = ? AND seq > ? ORDER BY seq"
-        return [cast("Event", json.loads(row["event"])) for row in await self.read(sql, (run_id, after))]
+        return [cast("Event", json.loads(row["event"])) for row in await self.db.read(sql, (run_id, after))]
+
+    async def starts(self, run_id: str) -> int:
+        """Return how many processes have worked on a run."""
+        sql = "SELECT count(*) AS starts FROM fusion_events WHERE run_id = ? AND type = 'run_started'"
+        row = await self.db.one(sql, (run_id,))
+        return int(row["starts"]) if row else 0
 
     async def reserve(self, run_id: str, seq: int) -> None:
         """Note that sequence numbers up to `seq` are given away."""
-        await self.write("UPDATE fusion_runs SET seq = max(seq, ?) WHERE run_id = ?", (seq, run_id))
+        await self.db.write("UPDATE fusion_runs SET seq = ? WHERE run_id = ? AND seq < ?", (seq, run_id, seq))
 
     async def compact(self, run_id: str) -> None:
         """Leave of a finished run only finished items, no deltas, and no answers that its checkpoint holds as well.
@@ -241,14 +270,14 @@ class RunStore(Database):
         lost = {event["item"] for event in events if event["type"] == "item_incomplete"}
         ends = [(json.dumps(event), run_id, event["seq"]) for event in _with_marks(events)]
 
-        async def work() -> None:
-            await self.db.executemany("UPDATE fusion_events SET event = ? WHERE run_id = ? AND seq = ?", ends)
+        async def work(session: Session) -> None:
+            await session.write_all("UPDATE fusion_events SET event = ? WHERE run_id = ? AND seq = ?", ends)
             gone = "DELETE FROM fusion_events WHERE run_id = ? AND (type LIKE '%\\_delta' ESCAPE '\\' OR item = ?)"
             kept = " AND NOT (type = 'item_incomplete' AND item LIKE 'answer%')"
-            await self.db.executemany(gone + kept, [(run_id, item) for item in ["", *lost]])
-            await self.db.execute("UPDATE fusion_attempts SET reply = NULL WHERE run_id = ?", (run_id,))
+            await session.write_all(gone + kept, [(run_id, item) for item in ["", *lost]])
+            await session.write("UPDATE fusion_attempts SET reply = NULL WHERE run_id = ?", (run_id,))
 
-        await self.transact(work)
+        await self.db.transact(work)
 
     # Attempts: the journal
 
@@ -258,22 +287,22 @@ class RunStore(Database):
         Raises:
             LeaseLostError: the thread's lease is not this token's any more.
         """
-        sql = f"INSERT INTO fusion_attempts (id, run_id, key, entry) SELECT ?, ?, ?, ? WHERE {_IS_HELD}"
-        added = await self.write(sql, (entry["id"], entry["run_id"], entry["key"], json.dumps(entry), thread_id, token))
+        sql = f"INSERT INTO fusion_attempts (id, run_id, key, entry) SELECT ?, ?, ?, ? WHERE {self._is_held}"
+        values = (entry["id"], entry["run_id"], entry["key"], plain_json(entry), thread_id, token)
+        added = await self.db.write(sql, values)
         if added != 1:
             raise lease_lost(entry["run_id"])
 
     async def end_attempt(self, entry: CallEntry, message: AIMessage | None) -> None:
         """Note how an attempt ended, with its answer where it is one."""
         reply = json.dumps(messages_to_dict([message]), default=str) if message else None
-        await self.write(
-            "UPDATE fusion_attempts SET entry = ?, reply = ? WHERE id = ?", (json.dumps(entry), reply, entry["id"])
-        )
+        sql = "UPDATE fusion_attempts SET entry = ?, reply = ? WHERE id = ?"
+        await self.db.write(sql, (plain_json(entry), reply, entry["id"]))
 
     async def answered(self, run_id: str, key: str, request: str) -> tuple[list[CallEntry], AIMessage] | None:
         """Return the attempts at one call of a run and its answer, if the same request was answered."""
         sql = "SELECT entry, reply FROM fusion_attempts WHERE run_id = ? AND key = ? ORDER BY rowid"
-        rows = await self.read(sql, (run_id, key))
+        rows = await self.db.read(sql, (run_id, key))
         entries = [cast("CallEntry", json.loads(row["entry"])) for row in rows]
         if not rows or rows[-1]["reply"] is None or entries[-1]["request"] != request:
             return None
@@ -284,16 +313,17 @@ class RunStore(Database):
 
     async def attempts(self, run_id: str) -> list[CallEntry]:
         """Return all attempts of a run."""
-        rows = await self.read("SELECT entry FROM fusion_attempts WHERE run_id = ? ORDER BY rowid", (run_id,))
+        rows = await self.db.read("SELECT entry FROM fusion_attempts WHERE run_id = ? ORDER BY rowid", (run_id,))
         return [cast("CallEntry", json.loads(row["entry"])) for row in rows]
 
     async def call_sizes(self, limit: int = 5000) -> list[CallSize]:
         """Return the tokens of the newest attempts that have any."""
         sql = (
-            f"SELECT run_id, {_ROLE} AS role, {_SEAT} AS seat, {_MODEL} AS model, {_INPUT} AS input, {_OUTPUT} AS output "  # noqa: S608  (own column names)
-            f"FROM fusion_attempts WHERE {_INPUT} > 0 ORDER BY rowid DESC LIMIT ?"
+            f"SELECT run_id, {self._role} AS role, {self._seat} AS seat, {self._model} AS model, "  # noqa: S608  (own words)
+            f"{self._input} AS input, {self._output} AS output "
+            f"FROM fusion_attempts WHERE {self._input} > 0 ORDER BY rowid DESC LIMIT ?"
         )
-        return [cast("CallSize", dict(row)) for row in await self.read(sql, (limit,))]
+        return [cast("CallSize", row) for row in await self.db.read(sql, (limit,))]
 
     async def spending(
         self, by: Sequence[Dimension] = (), *, since: float = 0.0, owner: str | None = None
@@ -303,17 +333,39 @@ class RunStore(Database):
         An attempt belongs to the run that paid for it, so that forks count nothing twice. Deleted runs are gone. `owner`
         leaves out what others paid for.
         """
-        named = "".join(f"{_DIMENSIONS[name]} AS {name}, " for name in by)
+        groups = {
+            "day": self.db.dialect.floor.format(f"{self._started} / {_QUARTER}"),
+            "model": self._model,
+            "role": self._role,
+        }
+        named = "".join(f"{groups[name]} AS {name}, " for name in by)
         sums = (
-            f"count(*) AS calls, coalesce(sum({_INPUT}), 0) AS input_tokens, coalesce(sum({_OUTPUT}), 0) AS output_tokens, "
-            f"sum({_COST}) AS cost_usd, coalesce(sum({_COST} IS NULL), 0) AS unpriced"
+            f"count(*) AS calls, coalesce(sum({self._input}), 0) AS input_tokens, "
+            f"coalesce(sum({self._output}), 0) AS output_tokens, "
+            f"sum({self._cost}) AS cost_usd, count(*) - count({self._cost}) AS unpriced"
         )
-        places = ", ".join(str(place) for place in range(1, len(by) + 1))
         mine = " AND run_id IN (SELECT run_id FROM fusion_runs WHERE owner = ?)" if owner is not None else ""
-        grouped = f" GROUP BY {places} ORDER BY {places}" if by else ""
-        sql = f"SELECT {named}{sums} FROM fusion_attempts WHERE {_STARTED} >= ?{mine}{grouped}"  # noqa: S608  (own column names)
-        values = (since,) if owner is None else (since, owner)
-        return [cast("Spending", dict(row)) for row in await self.read(sql, values)]
+        grouped = f" GROUP BY {', '.join(str(place) for place in range(1, len(by) + 1))}" if by else ""
+        sql = f"SELECT {named}{sums} FROM fusion_attempts WHERE {self._started} >= ?{mine}{grouped}"  # noqa: S608  (own words)
+        rows = await self.db.read(sql, (since,) if owner is None else (since, owner))
+        return _added_up(rows, by)
+
+
+def _added_up(rows: Sequence[Row], by: Sequence[Dimension]) -> list[Spending]:
+    """Return rows of quarters of an hour as rows of this process's days, in the order of their groups."""
+    groups: dict[tuple[str, ...], Row] = {}
+    for row in rows:
+        if "day" in by:
+            row["day"] = datetime.fromtimestamp(row["day"] * _QUARTER).astimezone().date().isoformat()
+        key = tuple(row[name] for name in by)
+        groups[key] = _sum(groups[key], row) if key in groups else row
+    return [cast("Spending", groups[key]) for key in sorted(groups)]
+
+
+def _sum(one: Row, other: Row) -> Row:
+    costs = [row["cost_usd"] for row in (one, other) if row["cost_usd"] is not None]
+    counts = {name: one[name] + other[name] for name in ("calls", "input_tokens", "output_tokens", "unpriced")}
+    return {**one, **counts, "cost_usd": sum(costs) if costs else None}
 
 
 def _with_marks(events: Sequence[Event]) -> list[Event]:
@@ -335,11 +387,14 @@ def _with_marks(events: Sequence[Event]) -> list[Event]:
     return ends
 
 
-def _run_row(row: aiosqlite.Row) -> RunRow:
-    values = dict(row)
-    values["input"] = json.loads(values["input"])
-    values["result"] = json.loads(values["result"]) if values["result"] else None
-    return cast("RunRow", values)
+def _run_row(row: Row) -> RunRow:
+    result = json.loads(row["result"]) if row["result"] else None
+    return cast("RunRow", {**row, "input": json.loads(row["input"]), "result": result})
+
+
+def _busy(thread_id: str, holder: str) -> RunBusyError:
+    message = f"another process ({holder}) is at work on thread {thread_id!r}"
+    return RunBusyError(message, hint="wait for it to end, or stop it")
 
 
 def _holder() -> str:
@@ -361,17 +416,9 @@ def _is_alive(holder: str) -> bool:
 
 
 @asynccontextmanager
-async def open_store(path: Path) -> AsyncIterator[RunStore]:
-    """Open (or create, readable by its owner only) the database file at `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    async with aiosqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None) as connection:
-        connection.row_factory = aiosqlite.Row
-        await connection.execute("PRAGMA journal_mode = WAL")
-        await connection.execute("PRAGMA secure_delete = ON")  # a deleted run leaves no text in free pages
-        store = RunStore(connection)
+async def open_store(db: str | Path) -> AsyncIterator[RunStore]:
+    """Open a database by the path of its file or its URL, with all tables. Raises what `open_database` raises."""
+    async with open_database(db) as database:
+        store = RunStore(database)
         await store.set_up()
-        try:
-            yield store
-        finally:
-            await store.settle()
+        yield store

@@ -8,6 +8,7 @@ from tests.commands import own_environ
 from tests.forked import Forked
 from tests.killable import Killable
 from tests.model_server import ModelServer
+from tests.postgres import database, postgres, postgres_url  # noqa: F401  (fixtures)
 
 # Before anything imports LangGraph: checkpoints load plain data only.
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"

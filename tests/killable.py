@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -94,7 +93,7 @@ async def _work(command: Mapping[str, Any]) -> dict[str, Any]:
     from fusion_graph.runs import open_runs  # noqa: PLC0415
 
     tries.BACKOFF_SECONDS = float(command.get("backoff", tries.BACKOFF_SECONDS))
-    async with open_runs(Path(command["db"])) as runs:
+    async with open_runs(command["db"]) as runs:
         if command["action"] == "start":
             live = await runs.start([command["question"]], command["settings"], thread_id="t")
         else:

@@ -356,7 +356,7 @@ def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(cli: Cli, server: ModelServe
 
     assert (done.returncode, done.stdout) == (130, "")
     assert re.search(r"\nstopped at 0:0\d; 1 of 2 answers saved, cost unknown\nhint: go on with: fusion", done.stderr)
-    assert [(run["status"], run["seats"]) for run in cli.json("runs", "list")] == [("stopped", "1/2")]
+    assert [(run["status"], run["seats"]) for run in cli.json("runs", "list")] == [("cancelled", "1/2")]
     server.settings.behaviour = everyone
     result = cli.json("runs", "resume", cli.json("runs", "list")[0]["run_id"])
     assert result["status"] == "ok"

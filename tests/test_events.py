@@ -209,13 +209,13 @@ def test_a_narrator_that_resumes_closes_what_was_open_and_goes_on_counting() -> 
     past = [
         *before.custom({"type": "panelist_started", "seat": 1, "model": "north"}),
         *before.custom({"type": "panelist_started", "seat": 2, "model": "south"}),
-        *before.update("panelist", {"results": [_result(2)]}),
+        *before.update("panelist", {"results": [_result(2)]}, {}),
         *before.custom({"type": "answer_delta", "item": "attempt", "delta": "half"}),
     ]
 
     after = Narrator("run", after=1000, past=past)
     closed = after.resumed()
-    again = after.update("panelist", {"results": [_result(1), _result(2)]})
+    again = after.update("panelist", {"results": [_result(1), _result(2)]}, {})
 
     assert [(event["type"], event["item"]) for event in closed] == [
         ("item_incomplete", past[0]["item"]),

@@ -1,7 +1,6 @@
 import asyncio
-import contextlib
 import json
-import sqlite3
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,25 +14,16 @@ from fusion_graph.models.scripted import ScriptedModels, ScriptedReply, Scripted
 from fusion_graph.runs import Runs, open_runs
 from fusion_graph.store import open_store
 from tests.graphs import ROSTER, asked, look_up, researcher, scripted
+from tests.postgres import change
 
 
 def parts(models: ScriptedModels) -> Parts:
     return Parts.real(load_model=models, tools=[look_up()])
 
 
-async def change(db: Path, sql: str, values: tuple[Any, ...] = ()) -> None:
-    """Change the database from outside; in a thread, because who holds its lock needs the event loop to let it go."""
-
-    def work() -> None:
-        with contextlib.closing(sqlite3.connect(db)) as other, other:
-            other.execute(sql, values)
-
-    await asyncio.to_thread(work)
-
-
 @pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "runs.db"
+def db(database: str | Path) -> str | Path:
+    return database
 
 
 @pytest.fixture
@@ -42,12 +32,12 @@ def models() -> ScriptedModels:
 
 
 @pytest.fixture
-async def runs(db: Path, models: ScriptedModels) -> AsyncIterator[Runs]:
+async def runs(db: str | Path, models: ScriptedModels) -> AsyncIterator[Runs]:
     async with open_runs(db, parts(models)) as runs:
         yield runs
 
 
-async def test_a_run_is_stored_with_its_result_and_shown_from_another_process(runs: Runs, db: Path) -> None:
+async def test_a_run_is_stored_with_its_result_and_shown_from_another_process(runs: Runs, db: str | Path) -> None:
     live = await runs.start(["What?"], ROSTER)
     result = await live.result()
 
@@ -57,7 +47,7 @@ async def test_a_run_is_stored_with_its_result_and_shown_from_another_process(ru
     assert (row["status"], row["question"], row["parent_id"]) == ("ok", "What?", None)
 
 
-async def test_a_run_read_again_from_its_checkpoints_numbers_its_sources_as_its_answer_does(db: Path) -> None:
+async def test_a_run_read_again_from_its_checkpoints_numbers_its_sources_as_its_answer_does(db: str | Path) -> None:
     models = scripted(north=researcher(), south=researcher(), east=researcher())
     async with open_runs(db, parts(models)) as runs:
         for _ in range(5):  # writes of one step are stored in any order
@@ -78,7 +68,7 @@ async def test_the_result_is_one_json_object(runs: Runs) -> None:
     assert json.loads(json.dumps(result)) == result
 
 
-async def test_a_run_stopped_midway_goes_on_without_asking_again_who_has_answered(db: Path) -> None:
+async def test_a_run_stopped_midway_goes_on_without_asking_again_who_has_answered(db: str | Path) -> None:
     hold = asyncio.Event()
 
     async def waits(_request: ScriptedRequest) -> str:
@@ -107,7 +97,7 @@ async def test_a_run_stopped_midway_goes_on_without_asking_again_who_has_answere
     ]
 
 
-async def test_a_replay_of_a_resumed_run_shows_finished_items_only_and_numbers_never_go_back(db: Path) -> None:
+async def test_a_replay_of_a_resumed_run_shows_finished_items_only_and_numbers_never_go_back(db: str | Path) -> None:
     hold = asyncio.Event()
 
     async def waits(_request: ScriptedRequest) -> ScriptedReply:
@@ -158,7 +148,7 @@ async def test_a_run_under_way_here_is_joined_not_started_again(runs: Runs) -> N
     await live.result()
 
 
-async def test_a_thread_with_a_run_under_way_takes_no_second_one(db: Path) -> None:
+async def test_a_thread_with_a_run_under_way_takes_no_second_one(db: str | Path) -> None:
     hold = asyncio.Event()
 
     async def waits(_request: ScriptedRequest) -> str:
@@ -180,7 +170,7 @@ async def test_a_thread_with_a_run_under_way_takes_no_second_one(db: Path) -> No
         assert [row["run_id"] for row in await there.list()] == [live.run_id]
 
 
-async def test_a_run_that_was_taken_over_stops_without_paying(db: Path) -> None:
+async def test_a_run_that_was_taken_over_stops_without_paying(db: str | Path) -> None:
     hold = asyncio.Event()
 
     async def waits(_request: ScriptedRequest) -> str:
@@ -201,7 +191,7 @@ async def test_a_run_that_was_taken_over_stops_without_paying(db: Path) -> None:
     assert len(models.requests) == 3
 
 
-async def test_a_worker_that_wakes_late_writes_nothing_over_what_its_successor_does(db: Path) -> None:
+async def test_a_worker_that_wakes_late_writes_nothing_over_what_its_successor_does(db: str | Path) -> None:
     answering, taken = asyncio.Event(), asyncio.Event()
 
     async def slow(_request: ScriptedRequest) -> str:
@@ -228,14 +218,14 @@ async def test_a_worker_that_wakes_late_writes_nothing_over_what_its_successor_d
     assert (row["status"], row["result"]) == ("running", None)
 
 
-async def test_a_lease_of_a_dead_process_is_taken_over_at_once(db: Path) -> None:
+async def test_a_lease_of_a_dead_process_is_taken_over_at_once(db: str | Path) -> None:
     async with open_store(db) as store:
         await store.acquire("t", "first")
         with pytest.raises(RunBusyError):
             await store.acquire("t", "second")
         gone = await asyncio.create_subprocess_exec("true")
         await gone.wait()
-        await change(db, "UPDATE fusion_leases SET holder = substr(holder, 1, instr(holder, ':')) || ?", (gone.pid,))
+        await change(db, "UPDATE fusion_leases SET holder = replace(holder, ?, ?)", f":{os.getpid()}", f":{gone.pid}")
 
         await store.acquire("t", "second")
 
@@ -243,19 +233,19 @@ async def test_a_lease_of_a_dead_process_is_taken_over_at_once(db: Path) -> None
         assert await store.renew("t", "second")
 
 
-async def test_a_lease_that_ran_out_is_free_even_if_its_machine_cannot_be_asked(db: Path) -> None:
+async def test_a_lease_that_ran_out_is_free_even_if_its_machine_cannot_be_asked(db: str | Path) -> None:
     async with open_store(db) as store:
         await store.acquire("t", "first")
         await change(db, "UPDATE fusion_leases SET holder = 'elsewhere:1'")
         assert await store.is_held("t")
-        await change(db, "UPDATE fusion_leases SET until = ?", (time.time() - 1,))
+        await change(db, "UPDATE fusion_leases SET until = ?", time.time() - 1)
 
         await store.acquire("t", "second")
 
         assert await store.is_held("t")
 
 
-async def test_a_fork_inherits_the_cost_of_the_answer_but_not_of_the_run(db: Path) -> None:
+async def test_a_fork_inherits_the_cost_of_the_answer_but_not_of_the_run(db: str | Path) -> None:
     def priced(text: str, cost: float) -> Any:
         return lambda _request: ScriptedReply(text, cost=cost)
 
@@ -308,7 +298,7 @@ async def test_a_fork_that_cannot_work_is_refused_and_stores_nothing(
     assert len(await runs.list()) == 1
 
 
-async def test_a_fork_of_a_turn_in_mode_auto_keeps_what_led_to_the_panel(db: Path) -> None:
+async def test_a_fork_of_a_turn_in_mode_auto_keeps_what_led_to_the_panel(db: str | Path) -> None:
     def writer(request: ScriptedRequest) -> Any:
         names = [tool["function"]["name"] for tool in request.tools]
         if "fusion" in names:
@@ -358,7 +348,7 @@ async def test_deleting_a_run_of_a_longer_thread_keeps_the_thread(runs: Runs) ->
 
 async def test_pruning_deletes_what_is_old_and_not_under_way(runs: Runs) -> None:
     old = await (await runs.start(["Old?"], ROSTER)).result()
-    await runs.store.write("UPDATE fusion_runs SET updated_at = 0 WHERE run_id = ?", (old["run_id"],))
+    await runs.store.db.write("UPDATE fusion_runs SET updated_at = 0 WHERE run_id = ?", (old["run_id"],))
     new = await (await runs.start(["New?"], ROSTER)).result()
 
     gone = await runs.prune(older_than_seconds=3600)
@@ -457,3 +447,12 @@ async def test_an_approval_that_cannot_be_followed_pauses_the_run_again(runs: Ru
     assert again["status"] == "interrupted"
     assert "no scripted model 'nobody'" in again["approval"]["action_requests"][0]["description"]
     assert result["status"] == "ok"
+
+
+async def test_a_run_cancelled_before_it_begins_says_so_and_gives_its_lease_back(runs: Runs) -> None:
+    live = await runs.start(["What?"], ROSTER)
+
+    await live.cancel()
+
+    assert (await runs.get(live.run_id))["status"] == "cancelled"
+    assert (await (await runs.resume(live.run_id)).result())["status"] == "ok"

@@ -19,7 +19,7 @@ SECONDS = 15.0  # of one check; the servers' lists are given 10
 async def run_checks(
     *,
     preset: str | None = None,
-    db: Path | None = None,
+    db: str | Path | None = None,
     offline: bool = False,
     environ: Mapping[str, str] = os.environ,
 ) -> list[Item]:
@@ -37,7 +37,7 @@ async def run_checks(
         ("fetch", toolbox.fetch(settings, environ, offline=offline)),
         ("tools", in_thread(lambda: toolbox.others(settings, environ))),
         ("sandbox", in_thread(lambda: toolbox.sandbox(settings, environ))),
-        ("database", in_thread(lambda: machine.database(db, environ))),
+        ("database", in_thread(lambda: machine.database(db, environ, offline=offline))),
         ("demo", in_thread(lambda: rosters.demo(settings, environ))),
     ]
     found = await asyncio.gather(*(_limited(name, check) for name, check in checks))

@@ -1,5 +1,6 @@
 """What this machine has: versions, folders, preset files, the database of runs."""
 
+import asyncio
 import os
 import platform
 import sqlite3
@@ -10,7 +11,9 @@ from pathlib import Path
 
 from fusion_graph import __version__
 from fusion_graph.checks.item import Item, fault, made
-from fusion_graph.errors import SettingsError
+from fusion_graph.database.address import faults, is_url, shown
+from fusion_graph.database.opening import exists, open_database
+from fusion_graph.errors import FusionError, SettingsError
 from fusion_graph.presets import load_presets
 from fusion_graph.settings import home
 
@@ -55,9 +58,11 @@ def presets(environ: Mapping[str, str]) -> list[Item]:
     return [made("ok", "presets", f"{count} presets, {own}")]
 
 
-def database(db: Path | None, environ: Mapping[str, str]) -> list[Item]:
-    """Return the state of the file that holds the runs; it is neither created nor changed."""
-    path = db or home("data", environ) / "runs.db"
+def database(db: str | Path | None, environ: Mapping[str, str], *, offline: bool = False) -> list[Item]:
+    """Return the state of what holds the runs; it is neither created nor changed."""
+    if db and is_url(db):
+        return [asyncio.run(_server(str(db), offline=offline))]
+    path = Path(db or home("data", environ) / "runs.db")
     remedy = "name a file this user can write to with --db, or set FUSION_HOME"
     if not _is_writable(path):
         return [made("fail", "database", f"{path} cannot be written", remedy)]
@@ -67,11 +72,32 @@ def database(db: Path | None, environ: Mapping[str, str]) -> list[Item]:
         runs, found = _count_runs(path), path.stat()
     except (OSError, sqlite3.Error) as error:
         return [made("fail", "database", f"{path}: {error}", remedy)]
-    told = f"{path}: {runs} {'run' if runs == 1 else 'runs'}, {found.st_size / 2**20:.1f} MiB"
+    told = f"{path}: {_runs(runs)}, {found.st_size / 2**20:.1f} MiB"
     if os.name == "posix" and found.st_mode & _OTHERS:
         told = f"{told}, open to other users ({found.st_mode & 0o777:04o})"
         return [made("warn", "database", told, f"chmod 600 {path}")]
     return [made("ok", "database", told)]
+
+
+async def _server(url: str, *, offline: bool) -> Item:
+    if offline:
+        return made("info", "database", f"{shown(url)}: not asked (--offline)")
+    try:
+        runs = await _count_runs_of(url) if await exists(url, "fusion_runs") else 0
+    except FusionError as error:
+        return fault("database", error)
+    except faults() as error:
+        return made("fail", "database", f"{shown(url)}: {error}", "look at the server's log")
+    return made("ok", "database", f"{shown(url)}: {_runs(runs)}")
+
+
+async def _count_runs_of(url: str) -> int:
+    async with open_database(url) as server:
+        return int((await server.read("SELECT count(*) AS runs FROM fusion_runs"))[0]["runs"])
+
+
+def _runs(count: int) -> str:
+    return f"{count} {'run' if count == 1 else 'runs'}"
 
 
 def _count_runs(path: Path) -> int:

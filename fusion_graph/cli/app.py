@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sqlite3
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -13,7 +12,8 @@ import typer
 
 from fusion_graph import terminal
 from fusion_graph.cli import completing
-from fusion_graph.errors import FusionError, MissingKeyError, ModelLoadError, SettingsError
+from fusion_graph.database.address import faults, is_url, shown
+from fusion_graph.errors import FusionError, MissingKeyError, ModelLoadError, SettingsError, redact
 from fusion_graph.settings import home
 
 if TYPE_CHECKING:
@@ -33,7 +33,13 @@ runs_app = typer.Typer(no_args_is_help=True, help="Past and stopped runs: nothin
 app.add_typer(runs_app, name="runs")
 
 Database = Annotated[
-    Path | None, typer.Option("--db", help="Database file of the runs.", show_default="in the data folder")
+    str | None,
+    typer.Option(
+        "--db",
+        envvar="FUSION_DB",
+        help="Database of the runs: a file, or postgresql://USER@HOST/NAME.",
+        show_default="a file in the data folder",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 AsEvents = Annotated[bool, typer.Option("--events", help="Print every event as a line of JSON on stdout.")]
@@ -69,29 +75,36 @@ AddedSeats = Annotated[
 ]
 
 
-def with_runs(db: Path | None, work: Callable[["Runs"], Coroutine[Any, Any, int]], *, as_json: bool) -> None:
+def with_runs(db: str | None, work: Callable[["Runs"], Coroutine[Any, Any, int]], *, as_json: bool) -> None:
     """Open the runs, do the work, and turn its errors into words and an exit code."""
     # Before LangGraph is imported: checkpoints then load plain data only.
     os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 
-    path = db or home("data") / "runs.db"
+    place = db or home("data") / "runs.db"
 
     async def main() -> int:
         from fusion_graph.runs import open_runs
 
-        async with open_runs(path) as runs:
+        async with open_runs(place) as runs:
             return await work(runs)
 
     try:
         code = asyncio.run(main())
     except FusionError as error:
         code = refused(error, as_json=as_json)
-    except (OSError, sqlite3.Error) as error:
+    except faults() as error:
         if isinstance(error, BrokenPipeError):
             raise  # whoever read our output has seen enough; typer leaves quietly
-        tell(f"error: the database {str(path)!r}: {error}", "hint: name a file this user can write to with --db")
-        code = 1
+        code = unusable(place, error)
     raise typer.Exit(code)
+
+
+def unusable(db: str | Path, error: Exception) -> int:
+    """Say what is wrong with a database; return the exit code."""
+    said = redact(" ".join(str(error).split()))
+    remedy = "is the server up?" if is_url(db) else "name a file this user can write to with --db"
+    tell(f"error: the database {shown(db)!r}: {said}", f"hint: {remedy}")
+    return 1
 
 
 def refused(error: FusionError, *, as_json: bool) -> int:

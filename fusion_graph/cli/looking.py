@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import sqlite3
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -28,8 +27,10 @@ from fusion_graph.cli.app import (
     print_result,
     refused,
     tell,
+    unusable,
 )
-from fusion_graph.errors import FusionError
+from fusion_graph.database.address import faults
+from fusion_graph.errors import FusionError, redact
 from fusion_graph.settings import home
 
 if TYPE_CHECKING:
@@ -144,28 +145,37 @@ def _settled(given: dict[str, Any]) -> "FusionSettings":
     return settings
 
 
-def _history(db: Path | None) -> list["CallSize"]:
+def _history(db: str | None) -> list["CallSize"]:
     """Return the sizes of past calls; none if the database is not there, or cannot be read."""
     try:
         return _from_store(db, lambda store: store.call_sizes(), [])
-    except (OSError, sqlite3.Error) as error:
-        tell(f"warning: past runs cannot be read: {error}")
-        return []
+    except FusionError as error:
+        told = str(error)
+    except faults() as error:
+        told = redact(str(error))
+    tell(f"warning: past runs cannot be read: {told}")
+    return []
 
 
-def _from_store(db: Path | None, ask: Callable[["RunStore"], Awaitable[T]], instead: T) -> T:
+def _from_store(db: str | None, ask: Callable[["RunStore"], Awaitable[T]], instead: T) -> T:
     """Return what the store answers; `instead`, if there is no database yet: looking creates none."""
-    path = db or home("data") / "runs.db"
-    if not path.exists():
-        return instead
+    place = _place(db)
 
     async def main() -> T:
+        from fusion_graph.database.opening import exists
+
+        if not await exists(place, "fusion_runs"):
+            return instead
         from fusion_graph.store import open_store
 
-        async with open_store(path) as store:
+        async with open_store(place) as store:
             return await ask(store)
 
     return asyncio.run(main())
+
+
+def _place(db: str | None) -> str | Path:
+    return db or home("data") / "runs.db"
 
 
 class By(StrEnum):
@@ -198,11 +208,10 @@ def show_usage(
     none: tuple[list[Spending], Spending] = ([], _NOTHING)
     try:
         rows, total = _from_store(db, spent, none)
-    except (OSError, sqlite3.Error) as error:
-        tell(
-            f"error: the database {str(db or home('data') / 'runs.db')!r}: {error}", "hint: name another file with --db"
-        )
-        raise typer.Exit(1) from None
+    except FusionError as error:
+        raise typer.Exit(refused(error, as_json=as_json)) from None
+    except faults() as error:
+        raise typer.Exit(unusable(_place(db), error)) from None
     if as_json:
         print_result(json.dumps({"by": dimensions, "since": since, "rows": rows, "total": total}, ensure_ascii=False))
     elif total["calls"]:

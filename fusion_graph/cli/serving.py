@@ -1,11 +1,13 @@
 """`fusion serve`: the OpenAI-compatible server."""
 
-from pathlib import Path
+import asyncio
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fusion_graph.cli.app import Database, app, refused, tell
+from fusion_graph.cli.app import Database, app, refused, tell, unusable
+from fusion_graph.database.address import faults
 from fusion_graph.errors import FusionError, SettingsError
 from fusion_graph.urls import is_loopback
 
@@ -26,25 +28,41 @@ def serve(
 
     FUSION_API_KEYS (comma-separated, or one a line in the file FUSION_API_KEYS_FILE) says who may ask; without any, this
     machine alone. FUSION_SERVER_MODELS names models that may be asked for beside those of the presets; * any.
-    FUSION_SERVER_MAX_RUNS, FUSION_SERVER_REQUESTS_PER_MINUTE and FUSION_SERVER_USD_PER_DAY limit each key. Stopped, it leaves
-    its runs at their last step: the same request, or fusion runs resume, goes on with them.
+    FUSION_SERVER_MAX_RUNS, FUSION_SERVER_REQUESTS_PER_MINUTE and FUSION_SERVER_USD_PER_DAY limit each key;
+    FUSION_SERVER_KEEP_DAYS says how long runs are kept. Stopped, it leaves its runs at their last step: the same request, the
+    next server on the same database, or fusion runs resume goes on with them.
 
     Example: fusion serve --port 9000
     """
+    # Before LangGraph is imported: checkpoints then load plain data only.
+    os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+
     from fusion_graph.server.app import make_app
     from fusion_graph.server.draining import DrainingServer
     from fusion_graph.server.logs import LOGS
 
     try:
-        config = _config(host, db)
+        config = config_for(host, db)
         served = make_app(config)
+        asyncio.run(_try(config))
     except FusionError as error:
         raise typer.Exit(refused(error, as_json=False)) from None
+    except faults() as error:
+        raise typer.Exit(unusable(config.db, error)) from None
     tell(f"fusion serves http://{host}:{port}/v1 ({'with API keys' if config.keys else 'no keys: for this machine'})")
     DrainingServer(served, drain=drain, host=host, port=port, log_level="warning", log_config=LOGS).run()
 
 
-def _config(host: str, db: Path | None) -> "ServerConfig":
+async def _try(config: "ServerConfig") -> None:
+    """Open the database and close it again: what is wrong with it is told in words here."""
+    from fusion_graph.store import open_store
+
+    async with open_store(config.db):
+        pass
+
+
+def config_for(host: str, db: str | None) -> "ServerConfig":
+    """Return what the environment sets up for a server at this address. Raises SettingsError."""
     from fusion_graph.server.config import ServerConfig
 
     config = ServerConfig.from_environ(db=db)

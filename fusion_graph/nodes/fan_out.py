@@ -8,6 +8,7 @@ from langgraph.types import Send
 
 from fusion_graph import prompts
 from fusion_graph.nodes.route import waiting_seats
+from fusion_graph.nodes.seat_tools import hidden
 from fusion_graph.seats import Seat
 from fusion_graph.settings import FusionSettings, load_settings
 from fusion_graph.state import FusionState, OfferTools, Plan
@@ -45,6 +46,7 @@ def _send(state: FusionState, settings: FusionSettings, number: int, plan: Plan,
         prompt=prompt if settings.panel_context == "prompt" else None,
         today=time.strftime("%Y-%m-%d", time.gmtime()),
     )
+    hidden({"seat": number, "plan": plan, "messages": []}, messages[:1])  # the rest is the conversation, which is shown
     return Send("panelist", {"seat": number, "plan": plan, "messages": messages})
 
 

@@ -20,7 +20,7 @@ from fusion_graph.calls import Ask, Call, Emit, Reply
 from fusion_graph.evidence import sources_told
 from fusion_graph.nodes.asking import ask_with_room
 from fusion_graph.nodes.quorum import Panel, panel_of
-from fusion_graph.nodes.seat_tools import FILES, HIDDEN, READ, SOURCES, UNREADABLE, allowed, seconds_left, workspace_of
+from fusion_graph.nodes.seat_tools import FILES, READ, SOURCES, UNREADABLE, allowed, hidden, seconds_left, workspace_of
 from fusion_graph.schemas import CallEntry, CallError, SeatResult, Source
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import OfferTools, PanelistState, Plan, merge_sources
@@ -56,7 +56,7 @@ async def call_model(
     told = allowed(sources_told(reply.message, seat), plan) if reply.message else []
     update: dict[str, Any] = {"calls": reply.entries, "found": told, "elapsed_seconds": elapsed}
     if reply.outcome == "tool_calls" and tools and reply.message:
-        return update | {"messages": [_with_sound_calls(reply.message, seat, steps)]}
+        return update | {"messages": hidden(state, [_with_sound_calls(reply.message, seat, steps)])}
     state = {**state, "found": merge_sources(state.get("found") or [], told)}
     result = _result(state, reply, [f"it answered early: {spent}"] if spent else [])
     if missing:
@@ -179,7 +179,6 @@ def _with_sound_calls(message: AIMessage, seat: int, step: int) -> AIMessage:
     return AIMessage(
         message.content,
         tool_calls=calls,
-        id=f"{HIDDEN}{seat}-{step}",
         additional_kwargs={k: v for k, v in message.additional_kwargs.items() if k != "tool_calls"},
     )
 

@@ -3,9 +3,9 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from langchain_core.messages import AIMessage, ToolCall, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolCall, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from langgraph.prebuilt import ToolNode
@@ -31,6 +31,7 @@ UNREADABLE = "__unreadable__"  # the argument that stands for what was no JSON
 SOURCES = "sources"  # the fence round how to cite them
 FILES = "files"  # the key of the files a seat has made, in a tool's artifact and in its message
 READ = "read"  # the keys of the sources whose text a tool's message is
+M = TypeVar("M", bound=BaseMessage)
 
 
 async def run_tools(
@@ -60,7 +61,17 @@ async def run_tools(
         answer.additional_kwargs[READ] = [source["key"] for source in new if source["read"]]
         messages.append(_told(answer, new, found))
     elapsed = state.get("elapsed_seconds", 0.0) + time.monotonic() - started
-    return {"messages": messages, "found": added, "elapsed_seconds": elapsed}
+    return {"messages": hidden(state, messages), "found": added, "elapsed_seconds": elapsed}
+
+
+def hidden(state: PanelistState, messages: Sequence[M]) -> list[M]:
+    """Return a seat's next messages under ids of their own: no other panel, seat or step has them, and no client shows them.
+
+    Call ids would not do: some models give every round the same.
+    """
+    for place, message in enumerate(messages, len(state["messages"])):
+        message.id = f"{HIDDEN}{state['plan']['panel_id']}-{state['seat']}-{place}"
+    return list(messages)
 
 
 def workspace_of(state: PanelistState, runtime: Runtime[FusionSettings]) -> str:
@@ -175,6 +186,5 @@ def _told(answer: ToolMessage, new: Sequence[Source], found: Sequence[Source]) -
         tool_call_id=answer.tool_call_id,
         name=answer.name,
         status=answer.status,
-        id=f"{HIDDEN}{answer.tool_call_id}",
         additional_kwargs=answer.additional_kwargs,
     )

@@ -15,6 +15,7 @@ from langgraph.runtime import Runtime
 from fusion_graph import prompts
 from fusion_graph.calls import Ask, Call, Emit, Reply
 from fusion_graph.evidence import check_citations, renumbered
+from fusion_graph.ledger import spent
 from fusion_graph.nodes.asking import ask_with_room
 from fusion_graph.results import HALF, answered, panel_failure, tool_result
 from fusion_graph.schemas import CallEntry, FailureReason, RunStatus, SeatResult, Source
@@ -136,8 +137,8 @@ async def _ask_writer(turn: _Turn, ask: Ask, model: str, seconds: float) -> Repl
 
 def _call(turn: _Turn, model: str, share: float, number: int, seconds: float) -> Call:
     caller = turn.state.get("caller") or {}
-    tools = caller.get("tools") or []
-    choice = caller.get("tool_choice")
+    tools = [] if _must_answer(turn) else caller.get("tools") or []
+    choice = caller.get("tool_choice") if tools else None
     return Call(
         role="writer",
         key=f"write:{len(turn.state['messages'])}:{model}" + (f":{number}" if number else ""),
@@ -152,6 +153,14 @@ def _call(turn: _Turn, model: str, share: float, number: int, seconds: float) ->
         delta_event="answer_delta",
         preface=_label(turn),
     )
+
+
+def _must_answer(turn: _Turn) -> bool:
+    """Return whether the steps or the money of this turn are spent: then the writer answers without the caller's tools."""
+    if not turn.fused or isinstance(turn.state["messages"][-1], ToolMessage):
+        return False
+    paid, most = spent(turn.state.get("calls") or [])["cost_usd"], turn.settings.max_cost_usd
+    return (turn.state.get("caller") or {}).get("max_steps") == 1 or bool(most and paid and paid >= most)
 
 
 def _material(turn: _Turn, share: float, *, tools: bool) -> list[BaseMessage]:
@@ -184,8 +193,10 @@ def _message(turn: _Turn, reply: Reply) -> AIMessage:
     message = reply.message or AIMessage("")
     kept = [call for call in message.tool_calls if call["name"] in offered]
     content = message.content if not _label(turn) else _label(turn) + str(message.text)
+    taken = {before.id for before in turn.state["messages"]}  # some servers give every message the same
     return AIMessage(
         content if message.text else "",
+        id=None if message.id in taken else message.id,  # chat clients have had it in pieces under this id
         tool_calls=kept,
         usage_metadata=message.usage_metadata,
         response_metadata=message.response_metadata,

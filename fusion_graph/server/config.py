@@ -10,10 +10,12 @@ from fusion_graph.errors import SettingsError
 from fusion_graph.server.access.keys import Keys
 from fusion_graph.settings import home
 
+DB_VARIABLE = "FUSION_DB"
 MODELS_VARIABLE = "FUSION_SERVER_MODELS"
 RUNS_VARIABLE = "FUSION_SERVER_MAX_RUNS"
 REQUESTS_VARIABLE = "FUSION_SERVER_REQUESTS_PER_MINUTE"
 USD_VARIABLE = "FUSION_SERVER_USD_PER_DAY"
+KEEP_VARIABLE = "FUSION_SERVER_KEEP_DAYS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,29 +23,31 @@ class ServerConfig:
     """How a server is set up. `models` may be named beside those of the presets; `*` opens it to any.
 
     Each owner may have `max_runs` under way at a time, make `max_requests` a minute (0: any number), and spend `max_usd`
-    within 24 hours (None: any amount).
+    within 24 hours (None: any amount). Runs are deleted `keep_days` after they were last touched (0: never).
     """
 
-    db: Path
+    db: str | Path = field(repr=False)  # a URL may hold a password
     keys: Keys = field(default_factory=Keys)
     models: frozenset[str] = frozenset()
     max_runs: int = 8
     max_requests: int = 0
     max_usd: float | None = None
+    keep_days: float = 0.0
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str] = os.environ, *, db: Path | None = None) -> "ServerConfig":
+    def from_environ(cls, environ: Mapping[str, str] = os.environ, *, db: str | Path | None = None) -> "ServerConfig":
         """Return what the environment sets up. Raises SettingsError."""
         models = frozenset(name.strip() for name in environ.get(MODELS_VARIABLE, "").split(",") if name.strip())
         usd = _number(environ, USD_VARIABLE, 0.0)
         return cls(
-            db or home("data", environ) / "runs.db",
+            db or environ.get(DB_VARIABLE, "").strip() or home("data", environ) / "runs.db",
             Keys.from_environ(environ),
             models,
             max_runs=int(_number(environ, RUNS_VARIABLE, 8, least=1)),
             max_requests=int(_number(environ, REQUESTS_VARIABLE, 0)),
             max_usd=usd or None,
+            keep_days=_number(environ, KEEP_VARIABLE, 0.0),
             environ=environ,
         )
 

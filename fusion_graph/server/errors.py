@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from fusion_graph.characters import visible
 from fusion_graph.errors import (
+    DatabaseError,
     FusionError,
     MissingKeyError,
     MissingPackageError,
@@ -111,6 +112,7 @@ def status_of(error: FusionError) -> int:
         (ModelLoadError, 404),
         (RunNotFoundError, 404),
         (RunBusyError, 409),
+        (DatabaseError, 503),
     ]
     return next((status for kind, status in kinds if isinstance(error, kind)), 500)
 

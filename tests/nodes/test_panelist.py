@@ -192,6 +192,20 @@ async def test_calls_without_id_or_with_the_same_id_get_ids_of_their_own() -> No
     assert [message.tool_call_id for message in messages if isinstance(message, ToolMessage)] == ids
 
 
+async def test_rounds_whose_calls_have_the_same_id_keep_their_results() -> None:
+    def twice(request: ScriptedRequest) -> Any:
+        rounds = sum(message.type == "tool" for message in request.messages)
+        return calls("look_up", query=f"round {rounds}") if rounds < 2 else "Done."
+
+    models = scripted(north=twice)
+
+    await run(models, panel=["north"], tools=[look_up()])
+
+    told = texts(asked(models, "north")[2].messages)
+    assert "All about round 0" in told
+    assert "All about round 1" in told
+
+
 async def test_a_tool_that_hangs_is_given_up_and_the_seat_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fusion_graph.nodes.seat_tools.TOOL_SECONDS", 0.05)
 

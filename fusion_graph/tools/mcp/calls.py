@@ -19,7 +19,7 @@ from pydantic import Field
 
 from fusion_graph.characters import visible
 from fusion_graph.errors import redact
-from fusion_graph.schemas import DEPTH
+from fusion_graph.schemas import DEPTH, INSIDE
 from fusion_graph.tools.failures import refused
 from fusion_graph.tools.mcp.apart import apart
 from fusion_graph.tools.mcp.config import McpServer
@@ -110,7 +110,8 @@ def _session(server: McpServer, log: TextIO) -> AbstractAsyncContextManager[Clie
 @asynccontextmanager
 async def _stdio_session(server: McpServer, log: TextIO) -> AsyncIterator[ClientSession]:
     """Start the program; unlike the adapter's session, with its stderr kept off the terminal."""
-    program = StdioServerParameters(command=server.command, args=server.args, env=server.env, cwd=server.cwd)
+    environ = {**(server.env or {}), **INSIDE}
+    program = StdioServerParameters(command=server.command, args=server.args, env=environ, cwd=server.cwd)
     async with stdio_client(program, errlog=log) as (read, write), ClientSession(read, write) as session:
         yield session
 
