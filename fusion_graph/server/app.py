@@ -18,7 +18,9 @@ from fusion_graph.server.chat import add_chat
 from fusion_graph.server.config import ServerConfig
 from fusion_graph.server.docs import openapi
 from fusion_graph.server.errors import RefusedError, answer_errors
+from fusion_graph.server.keeping import Keeping
 from fusion_graph.server.offer import listed
+from fusion_graph.server.responses import add_responses
 from fusion_graph.server.sharing import Sharing
 
 _VERSION = version("fusion-graph")
@@ -26,27 +28,38 @@ _VERSION = version("fusion-graph")
 
 def make_app(config: ServerConfig, parts: Parts | None = None) -> Guard:
     """Return the server as an ASGI app. Its runs are opened with its lifespan, and stopped, to be resumed, with it."""
+    return guarded(make_api(config, parts))
+
+
+def guarded(api: FastAPI) -> Guard:
+    """Return the routes behind what refuses strangers."""
+
+    async def stop() -> None:
+        await api.state.runs.stop()
+
+    return Guard(api, is_open=not api.state.config.keys, stop=stop)
+
+
+def make_api(config: ServerConfig, parts: Parts | None = None) -> FastAPI:
+    """Return the routes of the server, unguarded."""
     parts = parts or Parts.real(environ=config.environ)
     parts.panel_tools.shells.refuse_unsandboxed()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        config.db.parent.mkdir(parents=True, exist_ok=True)
         async with open_runs(config.db, parts) as runs:
             app.state.runs, app.state.audience = runs, Audience(runs)
             app.state.sharing = Sharing(runs, app.state.limits)
-            yield
+            async with Keeping(runs, app.state.sharing, config.keep_days).going_on():
+                yield
 
     app = FastAPI(title="fusion_graph", version=_VERSION, lifespan=lifespan)
     app.state.config, app.state.limits = config, Limits(config)
     answer_errors(app)
     _add_models(app)
     add_chat(app)
-
-    async def stop() -> None:
-        await app.state.runs.stop()
-
-    return Guard(app, is_open=not config.keys, stop=stop)
+    add_responses(app)
+    return app
 
 
 def _add_models(app: FastAPI) -> None:

@@ -14,10 +14,11 @@ from fusion_graph.runs import Runs
 from fusion_graph.schemas import FailureReason, SeatResult
 from fusion_graph.server.asked.fusion_words import SERVER_TOOL
 from fusion_graph.server.echoes import panel_in
+from fusion_graph.server.sharing import Run
 from fusion_graph.state import PanelState
 
 _KIND = "reasoning.server_tool_call"
-_ID = "fusion_"  # before a run's id: the call of fusion, as the client sees it
+CALL_ID = "fusion_"  # before a run's id: the call of fusion, as the client sees it
 
 
 class TakenUp(NamedTuple):
@@ -36,7 +37,7 @@ def detail_of(result: Mapping[str, Any], question: str) -> dict[str, Any]:
     return {
         "type": _KIND,
         "tool_name": SERVER_TOOL,
-        "tool_call_id": f"{_ID}{result['run_id']}",
+        "tool_call_id": f"{CALL_ID}{result['run_id']}",
         "arguments": json.dumps({"prompt": question}, ensure_ascii=False),
         "result": json.dumps(told | ({"sources": sources} if sources else {}), ensure_ascii=False),
         "id": None,
@@ -48,7 +49,7 @@ def echoed(message: Mapping[str, Any]) -> list[BaseMessage]:
     """Return what a client sends back of deliberations with one of its messages, as calls of fusion and their results."""
     details = message.get("reasoning_details")
     found = [each for each in details if _is_ours(each)] if isinstance(details, list) else []
-    return [half for each in found for half in _call_and_result(each)]
+    return [half for each in found for half in call_and_result(each["tool_call_id"], each["result"])]
 
 
 def _is_ours(detail: Any) -> bool:
@@ -56,10 +57,11 @@ def _is_ours(detail: Any) -> bool:
     return named and all(isinstance(detail.get(field), str) for field in ("tool_call_id", "result"))
 
 
-def _call_and_result(detail: Mapping[str, Any]) -> tuple[BaseMessage, BaseMessage]:
-    call_id, name = detail["tool_call_id"], prompts.FUSION_TOOL_NAME
+def call_and_result(call_id: str, result: str) -> tuple[BaseMessage, BaseMessage]:
+    """Return a deliberation as a conversation has it: a call of fusion, and its result."""
+    name = prompts.FUSION_TOOL_NAME
     call = {"name": name, "args": {}, "id": call_id, "type": "tool_call"}
-    return AIMessage("", tool_calls=[call]), ToolMessage(detail["result"], tool_call_id=call_id, name=name)
+    return AIMessage("", tool_calls=[call]), ToolMessage(result, tool_call_id=call_id, name=name)
 
 
 async def taken_up(runs: Runs, owner: str, messages: Sequence[BaseMessage]) -> TakenUp | None:
@@ -78,11 +80,16 @@ async def taken_up(runs: Runs, owner: str, messages: Sequence[BaseMessage]) -> T
     return next((TakenUp(panel, None) for m in told if (panel := panel_in(str(m.text)))), None)
 
 
-async def note_calls(runs: Runs, owner: str, messages: Sequence[BaseMessage], result: Mapping[str, Any]) -> None:
-    """Remember which run gave a client the calls of its tools: the answer to them belongs to that run's panel."""
+async def noted(live: Run, runs: Runs, owner: str, messages: Sequence[BaseMessage]) -> dict[str, Any]:
+    """Return the result of a run, after noting which calls of the client's tools it ended with.
+
+    The answer to them belongs to that run's panel.
+    """
+    result = await live.result()
     for call in result["tool_calls"]:
         name = _name(str(call["id"]), messages)
         await runs.claims.take(owner, "call", name, digest="", run_id=result["run_id"])
+    return result
 
 
 def _calls(since: Sequence[BaseMessage]) -> Iterator[str]:
@@ -93,8 +100,8 @@ def _calls(since: Sequence[BaseMessage]) -> Iterator[str]:
 
 
 async def _run_of(runs: Runs, owner: str, call_id: str, messages: Sequence[BaseMessage]) -> str | None:
-    if call_id.startswith(_ID):
-        return call_id.removeprefix(_ID)
+    if call_id.startswith(CALL_ID):
+        return call_id.removeprefix(CALL_ID)
     claim = await runs.claims.find(owner, "call", _name(call_id, messages))
     return claim["run_id"] if claim else None
 

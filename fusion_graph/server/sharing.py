@@ -9,7 +9,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from fusion_graph.claims import Claim, Kind
 from fusion_graph.errors import RunNotFoundError
@@ -42,6 +42,20 @@ class Asked(NamedTuple):
     def name(self) -> tuple[Kind, str]:
         """What the request is looked for by."""
         return ("key", self.key) if self.key else ("body", self.digest)
+
+
+class Run(Protocol):
+    """A run under way, or one that has ended."""
+
+    run_id: str
+
+    def events(self) -> AsyncGenerator[Event, None]:
+        """Yield what happens."""
+        ...
+
+    async def result(self) -> dict[str, Any]:
+        """Return what it came to."""
+        ...
 
 
 class EndedRun:
@@ -95,9 +109,9 @@ class Sharing:
         age, live = time.time() - claim["created_at"], self._runs.live(claim["run_id"])
         if claim["kind"] == "key" and age < KEPT_SECONDS and claim["digest"] != asked.digest:
             raise RefusedError(422, "this Idempotency-Key came with another body before")
-        if live is not None:
-            return live
         lost = asked.is_retry or not claim["delivered"]
+        if live is not None and (lost or claim["kind"] == "key"):
+            return live
         if age >= KEPT_SECONDS or (claim["kind"] == "body" and not (lost and age < RETRIED_SECONDS)):
             return None
         try:
@@ -106,7 +120,11 @@ class Sharing:
             return None
         if status in ENDED:
             return EndedRun(self._runs, claim["run_id"])
-        return await self._limited(asked.owner, claim["run_id"], self._runs.resume)
+        return await self.resume(asked.owner, claim["run_id"])
+
+    async def resume(self, owner: str, run_id: str) -> LiveRun:
+        """Go on with a run that was stopped. Raises RefusedError (429), RunBusyError."""
+        return await self._limited(owner, run_id, self._runs.resume)
 
     async def _begun(self, asked: Asked, claim: Claim | None, start: Start) -> LiveRun:
         run_id, claims = uuid.uuid4().hex, self._runs.claims

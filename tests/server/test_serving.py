@@ -88,7 +88,7 @@ async def test_a_run_under_way_when_it_is_stopped_goes_on_later(
         (row,) = await runs.list()
         result = await (await runs.resume(row["run_id"])).result()
     assert row["status"] == "stopped"
-    assert result["status"] == "ok"
+    assert result["status"] == "ok", result["reasons"]
 
 
 @pytest.mark.parametrize(

@@ -58,17 +58,23 @@ class Guard:
             log_fault(error, f"{scope['method']} {scope['path']}", headers.get(b"authorization", b"").decode("latin-1"))
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
-        host = _host(headers.get(b"host", b"").decode("latin-1"))
         origin = headers.get(b"origin", b"").decode("latin-1")
-        if self._is_open and not is_loopback((scope.get("client") or ("",))[0]):
-            return 403, "this server has no API keys, so it answers its own machine only; set FUSION_API_KEYS"
-        if self._is_open and _FORWARDED & headers.keys():
-            return 403, "this server has no API keys, so it is not to be reached through a proxy; set FUSION_API_KEYS"
-        if self._is_open and not is_loopback(host):
-            return 403, f"the host {host!r} is not this server's"
-        if origin and not _is_own(origin, host):
+        if self._is_open and (reason := not_of_this_machine(scope)):
+            return 403, reason
+        if origin and not _is_own(origin, _host(headers.get(b"host", b"").decode("latin-1"))):
             return 403, f"pages of {origin[:200]!r} may not use this server"
         return None
+
+
+def not_of_this_machine(scope: Scope) -> str:
+    """Return why a server without keys does not answer a request; "" if it does."""
+    headers = dict(scope["headers"])
+    host = _host(headers.get(b"host", b"").decode("latin-1"))
+    if not is_loopback((scope.get("client") or ("",))[0]):
+        return "this server has no API keys, so it answers its own machine only; set FUSION_API_KEYS"
+    if _FORWARDED & headers.keys():
+        return "this server has no API keys, so it is not to be reached through a proxy; set FUSION_API_KEYS"
+    return "" if is_loopback(host) else f"the host {host!r} is not this server's"
 
 
 def _is_own(origin: str, host: str) -> bool:

@@ -9,24 +9,29 @@ from fusion_graph.errors import SettingsError
 
 VARIABLE, FILE_VARIABLE = "FUSION_API_KEYS", "FUSION_API_KEYS_FILE"
 _SHORTEST = 16  # characters of a key that nobody guesses
+_PLAIN = ":plain"  # after a key: its client knows OpenAI's own items and events only
 
 
 class Keys:
     """The keys of a server. Without any, everybody is the owner ``""``: for the loopback only."""
 
     def __init__(self, keys: Sequence[str] = ()) -> None:
-        for key in keys:
+        bare = [key.removesuffix(_PLAIN) for key in keys]
+        for key in bare:
             if len(key) < _SHORTEST:
                 raise SettingsError(
                     f"an API key of {len(key)} characters is too short",
                     field=VARIABLE,
                     hint=f"use {_SHORTEST} or more: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
                 )
-        self._hashes = [_hash(key) for key in keys]
+        self._hashes = [_hash(key) for key in bare]
+        self._plain = {_owner_of(_hash(key.removesuffix(_PLAIN))) for key in keys if key.endswith(_PLAIN)}
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Keys":
         """Return the keys of FUSION_API_KEYS (comma-separated) and of the file FUSION_API_KEYS_FILE (one a line).
+
+        A key that ends in `:plain` is for a client that takes no items and events but OpenAI's own.
 
         Raises:
             SettingsError: a key is too short, or the file cannot be read.
@@ -56,8 +61,16 @@ class Keys:
         scheme, _, key = (authorization or "").partition(" ")
         given = _hash(key.strip()) if scheme.lower() == "bearer" else ""
         matches = [known for known in self._hashes if hmac.compare_digest(known, given)]
-        return matches[0][:16] if matches else None
+        return _owner_of(matches[0]) if matches else None
+
+    def is_plain(self, owner: str) -> bool:
+        """Return whether an owner's client knows OpenAI's own items and events only."""
+        return owner in self._plain
 
 
 def _hash(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _owner_of(key_hash: str) -> str:
+    return key_hash[:16]

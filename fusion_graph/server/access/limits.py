@@ -73,9 +73,10 @@ class Limits:
         if most is None:
             return None
         (spent,) = await runs.store.spending(since=time.time() - _DAY, owner=owner)
+        gone = await runs.retention.spent(owner, time.time() - _DAY)
         slots = self._taken(owner)
         held = sum(slot.cap for slot in slots.values())
-        left = most - (spent["cost_usd"] or 0.0) - held
+        left = most - (spent["cost_usd"] or 0.0) - gone - held
         if left <= 0:
             said = f"this key may spend {most:g} US dollars within 24 hours, and has"
             raise RefusedError(402, said + (" runs under way that may take the rest" if held else ""))

@@ -3,35 +3,22 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from fusion_graph.errors import FusionError
 from fusion_graph.saying import Saying
 from fusion_graph.schemas import Event
 from fusion_graph.server.answers.completions import Completion
 from fusion_graph.server.errors import fault_of, log_fault
+from fusion_graph.server.sharing import Run
 
 BYTE_EVERY = 3.0  # seconds; some clients give up after 5
+_TICK = 3  # times in which it is looked whether one is due
 CHUNK_EVERY = 15.0  # seconds: comments are not enough for those that count chunks
-
-
-class Run(Protocol):
-    """A run under way, or one that has ended."""
-
-    run_id: str
-
-    def events(self) -> AsyncGenerator[Event, None]:
-        """Yield what happens."""
-        ...
-
-    async def result(self) -> dict[str, Any]:
-        """Return what it came to."""
-        ...
-
-
 DONE = b"data: [DONE]\n\n"
+_COMMENT = b": keep-alive\n\n"
 Coming: TypeAlias = "asyncio.Future[dict[str, Any]]"
 
 
@@ -45,24 +32,35 @@ class Broken(NamedTuple):
 async def chat_stream(live: Run, result: Coming, chunks: Completion, stop: list[str]) -> AsyncGenerator[bytes, None]:
     """Yield a run as server-sent events: text as it comes, something every few seconds, then the end and the usage."""
     saying = Saying(stop)
-    yield _sse(chunks.text())
-    async for piece in _told(live, chunks, saying):
-        yield piece
+
+    def said(event: Event) -> list[bytes]:
+        return [sse(chunks.text(text))] if (text := saying.take(event)) else []
+
+    yield sse(chunks.text())
+    async with aclosing(paced(live.events(), said, lambda: sse(chunks.text()))) as pieces:
+        async for piece in pieces:
+            yield piece
     for chunk in await _ends(result, chunks, saying):
-        yield _sse(chunk)
+        yield sse(chunk)
     yield DONE
 
 
-async def _told(live: Run, chunks: Completion, saying: Saying) -> AsyncGenerator[bytes, None]:
-    last_chunk = time.monotonic()
-    async with aclosing(_with_pauses(live.events())) as events:
-        async for event in events:
-            text, silent = saying.take(event) if event else "", time.monotonic() - last_chunk
-            if text or (event is None and silent >= CHUNK_EVERY):
-                last_chunk = time.monotonic()
-                yield _sse(chunks.text(text))
-            elif event is None:
-                yield b": keep-alive\n\n"
+async def paced(
+    events: AsyncGenerator[Event, None], said: Callable[[Event], list[bytes]], alive: Callable[[], bytes | None]
+) -> AsyncGenerator[bytes, None]:
+    """Yield what events say; where they say nothing, a comment every few seconds, now and then what `alive` says."""
+    last_byte = last_chunk = time.monotonic()
+    async with aclosing(_with_pauses(events)) as coming:
+        async for event in coming:
+            pieces, now = said(event) if event else [], time.monotonic()
+            if not pieces and now - last_chunk >= CHUNK_EVERY and (piece := alive()):
+                pieces = [piece]
+            last_chunk = now if pieces else last_chunk
+            if not pieces and now - last_byte >= BYTE_EVERY:
+                pieces = [_COMMENT]
+            last_byte = now if pieces else last_byte
+            for piece in pieces:
+                yield piece
 
 
 async def _ends(coming: Coming, chunks: Completion, saying: Saying) -> list[dict[str, Any]]:
@@ -104,7 +102,7 @@ async def _with_pauses(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Ev
     try:
         while True:
             coming = coming or asyncio.ensure_future(_next(events))
-            done, _ = await asyncio.wait([coming], timeout=BYTE_EVERY)
+            done, _ = await asyncio.wait([coming], timeout=BYTE_EVERY / _TICK)
             if not done:
                 yield None
                 continue
@@ -123,5 +121,7 @@ async def _next(events: AsyncGenerator[Event, None]) -> Event | None:
     return await anext(events, None)
 
 
-def _sse(chunk: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n"
+def sse(chunk: dict[str, Any], event: str = "") -> bytes:
+    """Return a server-sent event, named if `event` is given."""
+    name = f"event: {event}\n".encode() if event else b""
+    return name + b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n"

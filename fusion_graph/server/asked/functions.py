@@ -10,16 +10,22 @@ from fusion_graph.prompts import FUSION_TOOL_NAME
 CHOICES = ("none", "auto", "required")
 
 
-def functions_in(tools: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return the function tools of a request. Raises SettingsError for one that no model could be offered."""
+def functions_in(tools: Sequence[Any], *, flat: bool = False) -> list[dict[str, Any]]:
+    """Return the function tools of a request, as chat completions have them; `flat`: as responses have them.
+
+    Raises:
+        SettingsError: no model could be offered one of them.
+    """
     found: dict[str, dict[str, Any]] = {}
     for number, tool in enumerate(tools):
         if not isinstance(tool, Mapping) or tool.get("type") != "function":
             continue
-        name = _name(tool.get("function"), f"tools.{number}.function")
+        place = f"tools.{number}" if flat else f"tools.{number}.function"
+        function = {key: tool[key] for key in tool if key != "type"} if flat else tool.get("function")
+        name = _name(function, place)
         if name in found:
-            raise SettingsError(f"two tools are called {name!r}", field=f"tools.{number}.function.name", value=name)
-        found[name] = dict(tool)
+            raise SettingsError(f"two tools are called {name!r}", field=f"{place}.name", value=name)
+        found[name] = {"type": "function", "function": function} if flat else dict(tool)
     return list(found.values())
 
 

@@ -1,7 +1,7 @@
 """The messages of a request, as the graph takes them: what models read is checked, what clients add besides is left out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import BaseMessage, convert_to_messages
@@ -22,18 +22,29 @@ def messages_in(given: Any) -> list[BaseMessage]:
     """Return the messages of a request. Raises SettingsError for what is none, and if there is nothing to answer."""
     if not isinstance(given, list) or not given:
         raise SettingsError("messages holds no message", field="messages", value=given, hint="give a list of messages")
-    if len(given) > MAX_MESSAGES:
-        raise SettingsError(f"messages: more than {MAX_MESSAGES}", field="messages", hint="leave the oldest out")
+    check_count(given, "messages")
     messages: list[BaseMessage] = []
     for number, entry in enumerate(given):
-        message = _message(entry, f"messages.{number}")
+        message = message_in(entry, f"messages.{number}")
         messages += [*(echoed(entry) if message.type == "ai" else []), message]
-    if not prompts.asked(messages):
-        raise SettingsError("messages holds nothing to answer", field="messages", hint="add a message of the user")
+    check_asks(messages, "messages")
     return messages
 
 
-def _message(entry: Any, place: str) -> BaseMessage:
+def check_count(given: Sequence[Any], field: str) -> None:
+    """Raise a SettingsError if a client sends more than can be looked at."""
+    if len(given) > MAX_MESSAGES:
+        raise SettingsError(f"{field}: more than {MAX_MESSAGES}", field=field, hint="leave the oldest out")
+
+
+def check_asks(messages: Sequence[BaseMessage], field: str) -> None:
+    """Raise a SettingsError if nobody asks anything in these messages."""
+    if not prompts.asked(messages):
+        raise SettingsError(f"{field} holds nothing to answer", field=field, hint="add a message of the user")
+
+
+def message_in(entry: Any, place: str) -> BaseMessage:
+    """Return one message of a request. Raises SettingsError."""
     role = entry.get("role") if isinstance(entry, Mapping) else None
     if role not in ROLES:
         raise SettingsError(f"{place}.role = {shown(role)}", field=f"{place}.role", value=role, hint=", ".join(ROLES))

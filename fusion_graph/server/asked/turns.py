@@ -41,12 +41,22 @@ def parse_chat(body: Any, *, depth: int = 0) -> Turn:
     if not isinstance(body, Mapping):
         raise SettingsError("the body is no JSON object", field="body", hint="send {'model': ..., 'messages': [...]}")
     check_payload(body)
-    messages = messages_in(body.get("messages"))
+    return turn_of(body, messages_in(body.get("messages")), functions_in(tools_in(body)), depth=depth)
+
+
+def tools_in(body: Mapping[str, Any]) -> list[Any]:
+    """Return the tools of a request. Raises SettingsError if they are no list."""
     tools = [] if body.get("tools") is None else body["tools"]
     if not isinstance(tools, list):
         raise SettingsError("tools is no list", field="tools", value=tools, hint="give tools as a list")
-    functions = functions_in(tools)
-    settings, offers = _settings(body, tools)
+    return tools
+
+
+def turn_of(
+    body: Mapping[str, Any], messages: list[BaseMessage], functions: Sequence[Mapping[str, Any]], *, depth: int
+) -> Turn:
+    """Return what a request asks for whose messages and functions have been read. Raises SettingsError."""
+    settings, offers = _settings(body, tools_in(body))
     forced = _is_forced(body.get("tool_choice"), offers=offers, has_functions=bool(functions))
     if depth or is_housekeeping(messages, body) or (body.get("tool_choice") == "none" and settings["mode"] == "auto"):
         settings["mode"], forced = "never", False

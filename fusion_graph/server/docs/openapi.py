@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from fusion_graph.schemas import DEPTH
 from fusion_graph.server.docs.request_shapes import ChatRequest
+from fusion_graph.server.docs.response_object import Deleted, ItemList, Response, ResponseRequest
 from fusion_graph.server.docs.response_shapes import Chunk, Completion, Error, Health, Model, ModelList
 from fusion_graph.server.sharing import MAX_KEY
 
@@ -30,6 +31,13 @@ _REFUSALS = {
 }
 _GUARDED, _KEYED = (403, 408, 413), (401, 429)
 _CHAT = (400, 402, 404, 409, 422, 500, 503)
+_HEADERS = {
+    "x-fusion-run-id": {"schema": {"type": "string"}, "description": "The run", "required": True},
+    "x-should-retry": {"schema": {"const": "false"}, "description": "A run that failed is not to be paid again"},
+}
+_EVENTS = {
+    "schema": {"type": "string", "description": "Events of the Responses API; the last line of data says [DONE]"}
+}
 _BEARER = Security(HTTPBearer(scheme_name="key", description="One of the server's API keys", auto_error=False))
 
 
@@ -54,13 +62,7 @@ def chat(app: FastAPI) -> dict[str, Any]:
     lines = {"schema": {"type": "string", "description": "Events with chunks as data; the last says [DONE]"}}
     responses[200] |= {
         "content": {"text/event-stream": lines | {"x-chunk": _inlined(Chunk)}},
-        "headers": {
-            "x-fusion-run-id": {"schema": {"type": "string"}, "description": "The run", "required": True},
-            "x-should-retry": {
-                "schema": {"const": "false"},
-                "description": "A run that failed is not to be paid again",
-            },
-        },
+        "headers": _HEADERS,
     }
     body = {"required": True, "content": {"application/json": {"schema": _inlined(ChatRequest)}}}
     return _keyed(app) | {
@@ -68,6 +70,35 @@ def chat(app: FastAPI) -> dict[str, Any]:
         "openapi_extra": {"requestBody": body, "parameters": _headers()},
         "summary": "Ask fusion, or a model alone",
     }
+
+
+def response(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of POST /v1/responses."""
+    responses = _responses(Response, "The response, or its events", (*_GUARDED, *_KEYED, *_CHAT))
+    responses[200] |= {"content": {"text/event-stream": _EVENTS}, "headers": _HEADERS}
+    body = {"required": True, "content": {"application/json": {"schema": _inlined(ResponseRequest)}}}
+    return _keyed(app) | {
+        "responses": responses,
+        "openapi_extra": {"requestBody": body, "parameters": _headers()},
+        "summary": "Ask fusion, or a model alone; also in the background",
+    }
+
+
+def one_response(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of a response that is fetched, followed or cancelled."""
+    responses = _responses(Response, "The response as it stands", (*_GUARDED, *_KEYED, 400, 404, 409))
+    responses[200] |= {"content": {"text/event-stream": _EVENTS}}
+    return _keyed(app) | {"responses": responses}
+
+
+def deleted(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of DELETE /v1/responses/{response_id}."""
+    return _keyed(app) | {"responses": _responses(Deleted, "It is gone", (*_GUARDED, *_KEYED, 404, 409))}
+
+
+def input_items(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of the input of a response."""
+    return _keyed(app) | {"responses": _responses(ItemList, "A page of it", (*_GUARDED, *_KEYED, 400, 404))}
 
 
 def _keyed(app: FastAPI) -> dict[str, Any]:

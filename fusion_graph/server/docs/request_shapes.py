@@ -145,7 +145,7 @@ class SchemaFormat(TypedDict):
     json_schema: Annotated[dict[str, Any], Field(description="name, schema, strict")]
 
 
-_ONCE = {"contains": {"properties": {"type": {"const": SERVER_TOOL}}}, "minContains": 0, "maxContains": 1}
+ONCE = {"contains": {"properties": {"type": {"const": SERVER_TOOL}}}, "minContains": 0, "maxContains": 1}
 
 
 class ChatRequest(TypedDict):
@@ -156,7 +156,7 @@ class ChatRequest(TypedDict):
     stream: NotRequired[bool | None]
     plugins: NotRequired[Annotated[list[FusionPlugin] | None, Field(max_length=1)]]
     tools: NotRequired[
-        Annotated[list[FunctionTool | ServerTool], Field(json_schema_extra=_ONCE)] | None  # fusion at most once
+        Annotated[list[FunctionTool | ServerTool], Field(json_schema_extra=ONCE)] | None  # fusion at most once
     ]
     tool_choice: NotRequired[Annotated[str, WithJsonSchema({"enum": CHOICES})] | NamedFunction | NamedFusion | None]
     response_format: NotRequired[PlainFormat | SchemaFormat | None]

@@ -1,0 +1,95 @@
+"""A run's events as those of the Responses API: live, and again from the log with the same numbers, indexes and texts.
+
+Each event of a run has a thousand numbers for what it becomes, so that a client's `starting_after` says where in the run
+it is. Text of an attempt that was lost is never gone on with: its item is closed as incomplete, and another begins.
+"""
+
+from collections.abc import Iterator
+from itertools import count
+
+from fusion_graph.schemas import Event, RunState
+from fusion_graph.server.answers.answer_items import AnswerItems
+from fusion_graph.server.answers.output_items import Output, Wire
+from fusion_graph.server.answers.panel_item import PanelItem
+from fusion_graph.server.answers.responses import ResponseObject, Status
+
+STEP = 1000
+_ALIVE, _LAST = 900, 999  # numbers of an event that keep a stream alive, and the one that tells how a run was left
+_STOPPED = "the server was stopped; GET /v1/responses/{id}?stream=true&starting_after={number} goes on with the run"
+
+
+class ResponseEvents:
+    """The events of one response. `after` is the last number that a client has had, `shows_panel`: fusion's own, too."""
+
+    def __init__(self, response: ResponseObject, *, after: int = -1, shows_panel: bool = True) -> None:
+        self.last: Wire | None = None  # the response as it ended
+        self._response = response
+        self._after = after
+        self._output = Output(response.run_id)
+        self._panel = PanelItem(self._output, response.roles) if shows_panel else None
+        self._answer = AnswerItems(self._output, lambda seq: seq * STEP)
+        self._seq = 0
+        self._alive = _ALIVE
+        self._has_begun = False
+        self.has_ended = False  # the stream, with or without an end of the run
+
+    @property
+    def response(self) -> Wire:
+        """The response as it is now."""
+        return self.last or self._response.under_way(self._output.finished)
+
+    def take(self, event: Event) -> list[Wire]:
+        """Return what an event of the run is to a client that has had the numbers up to `after`."""
+        self._seq, self._alive = event["seq"], _ALIVE
+        numbers = count(self._seq * STEP)
+        made = self._made(event)
+        numbered = [wire if "sequence_number" in wire else wire | {"sequence_number": next(numbers)} for wire in made]
+        return [wire for wire in numbered if wire["sequence_number"] > self._after]
+
+    def _made(self, event: Event) -> Iterator[Wire]:
+        if event["type"] == "run_started":
+            yield from self._began()
+        elif event["type"] == "finished":
+            yield from self._ended(event)
+        elif event["type"] == "failed":
+            yield self._broken(event["reason"], event["error"]["message"])  # type: ignore[arg-type]
+        else:
+            yield from self._panel.take(event) if self._panel else ()
+            yield from self._answer.take(event)
+
+    def keep_alive(self) -> Wire | None:
+        """Return an event that says nothing new; None when the numbers for such are used up, or the client has had them."""
+        if self._alive == _LAST:
+            return None
+        number, self._alive = self._seq * STEP + self._alive, self._alive + 1
+        wire = {"type": "response.in_progress", "response": self._response.under_way()}
+        return wire | {"sequence_number": number} if number > self._after else None
+
+    def left(self, status: RunState, seq: int) -> Wire:
+        """Return the end of a run whose log has none, by its status; `seq` is the last number that it has given away."""
+        return self._broken(status) | {"sequence_number": max(seq, self._seq) * STEP + _LAST}
+
+    def _began(self) -> Iterator[Wire]:
+        if not self._has_begun:
+            self._has_begun = True
+            yield {"type": "response.created", "response": self.response}
+        yield {"type": "response.in_progress", "response": self.response}
+
+    def _ended(self, event: Event) -> Iterator[Wire]:
+        result = event["result"]
+        yield from self._panel.closed(result) if self._panel else ()
+        yield from self._answer.closed(result)
+        self.last = self._response.ended(result, self._output.finished, event["at"])
+        self.has_ended = True
+        yield {"type": f"response.{self.last['status']}", "response": self.last}
+
+    def _broken(self, status: RunState, why: str = "") -> Wire:
+        self.has_ended = True
+        if status in {"stopped", "running"}:  # or at work in another process
+            place = {"id": self.response["id"], "number": self._seq * STEP + _LAST}
+            return {"type": "error", "code": "server_error", "message": _STOPPED.format(**place), "param": None}
+        how: Status = "cancelled" if status == "cancelled" else "failed"
+        said = why or ("the run waits for approval" if status == "interrupted" else "the run broke off")
+        self.last = self._response.broken(how, said, self._output.finished)
+        # OpenAI has no event for what was cancelled.
+        return {"type": "response.failed" if how == "failed" else "response.incomplete", "response": self.last}

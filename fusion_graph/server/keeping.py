@@ -1,0 +1,82 @@
+"""What a server does of itself: go on with runs that were stopped, and let go of those that are not to be kept."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from langchain_core.messages import messages_from_dict
+
+from fusion_graph.errors import FusionError
+from fusion_graph.runs import Runs
+from fusion_graph.server.deliberations import noted
+from fusion_graph.server.errors import RefusedError, fault_of
+from fusion_graph.server.kept import is_stored, resumes
+from fusion_graph.server.sharing import RETRIED_SECONDS, Sharing
+from fusion_graph.store import RunRow
+
+EVERY = 20.0  # seconds; a process on another machine that is gone is known by its lease, which runs out after 30
+MOST_STARTS = 10  # of a run: one that takes its server down each time is left alone
+_DAY = 86_400.0
+_log = logging.getLogger(__name__)
+
+
+class Keeping:
+    """The care for the runs of a server. `days`: how long they are kept after they were last touched, 0 for ever."""
+
+    def __init__(self, runs: Runs, sharing: Sharing, days: float) -> None:
+        self._runs = runs
+        self._sharing = sharing
+        self._days = days
+        self._following: set[asyncio.Task[object]] = set()
+
+    @asynccontextmanager
+    async def going_on(self) -> AsyncIterator[None]:
+        """Look after the runs, at once and every few seconds, until the end."""
+        task = asyncio.create_task(self._rounds(), name="keeping of runs")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _rounds(self) -> None:
+        while True:
+            try:
+                await self.round()
+            except Exception as error:  # noqa: BLE001  (the HTTP edge: the next round may do better)
+                _log.warning("runs could not be looked after: %s", fault_of(error))
+            await asyncio.sleep(EVERY)
+
+    async def round(self) -> None:
+        """Go on with the runs that were stopped and whose clients can fetch what they come to; delete what is not kept."""
+        for row in await self._runs.unfinished():
+            if resumes(row) and row["status"] == "stopped":
+                await self._resume(row)
+        await self._forget()
+
+    async def _resume(self, row: RunRow) -> None:
+        if await self._runs.store.starts(row["run_id"]) >= MOST_STARTS:
+            return
+        with suppress(RefusedError, FusionError):  # its owner has too many runs under way, or another process took it
+            live = await self._sharing.resume(row["owner"], row["run_id"])
+            messages = messages_from_dict(row["input"]["messages"])
+            task = asyncio.ensure_future(noted(live, self._runs, row["owner"], messages))
+            self._following.add(task)
+            task.add_done_callback(self._heard)
+
+    def _heard(self, task: "asyncio.Task[object]") -> None:
+        self._following.discard(task)
+        if not task.cancelled():
+            task.exception()  # the run has stored what happened
+
+    async def _forget(self) -> None:
+        if self._days:
+            await self._runs.prune(older_than_seconds=self._days * _DAY)
+        before = time.time() - RETRIED_SECONDS
+        for row in await self._runs.unfinished():
+            if row["status"] == "stopped" and row["updated_at"] < before and not is_stored(row):
+                await self._runs.delete(row["run_id"])
+        for run_id in await self._runs.retention.unkept(before):
+            await self._runs.delete(run_id)

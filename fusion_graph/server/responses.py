@@ -1,0 +1,180 @@
+"""/v1/responses: ask, fetch, follow from any event on, cancel, delete. A response is a run, whoever is connected to it."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from langchain_core.messages import BaseMessage, messages_from_dict
+
+from fusion_graph.errors import RunNotFoundError
+from fusion_graph.presets import resolve
+from fusion_graph.runs import Runs
+from fusion_graph.schemas import Event
+from fusion_graph.server.access.owners import Owner
+from fusion_graph.server.answers.response_events import STEP
+from fusion_graph.server.answers.streams import BYTE_EVERY, DONE, Broken, outcome, paced, spaced, sse
+from fusion_graph.server.asked.items import items_in
+from fusion_graph.server.asked.payloads import check_payload
+from fusion_graph.server.asked.responses import AskedResponse, parse_response
+from fusion_graph.server.deliberations import noted
+from fusion_graph.server.docs import openapi
+from fusion_graph.server.errors import NO_RETRY
+from fusion_graph.server.kept import client_of, events_of, find, history_of, input_items, resolved, resumes, view
+from fusion_graph.server.running import check_models, depth_of, read_json, run_of
+from fusion_graph.server.sharing import Run
+from fusion_graph.store import RunRow
+
+_MOST_ITEMS = 100
+
+
+def add_responses(app: FastAPI) -> None:
+    """Add the routes."""
+    app.post("/v1/responses", **openapi.response(app))(_create)
+    app.get("/v1/responses/{response_id}", **openapi.one_response(app))(_retrieve)
+    app.post("/v1/responses/{response_id}/cancel", **openapi.one_response(app))(_cancel)
+    app.delete("/v1/responses/{response_id}", **openapi.deleted(app))(_delete)
+    app.get("/v1/responses/{response_id}/input_items", **openapi.input_items(app))(_items)
+
+
+async def _create(request: Request, owner: Owner) -> Response:
+    state, raw = request.app.state, await request.body()
+    asked, live = await _begun(request, owner, raw)
+    coming = _coming(live, state.runs, owner, asked.turn.messages)
+    row = await state.runs.get(live.run_id)
+    if not asked.told["store"]:
+        await state.runs.retention.unkeep(row["run_id"])
+    if asked.turn.stream:
+        return _streamed(request, row, cancels=asked.turn.cancels)
+    if asked.told["background"]:
+        await state.runs.claims.deliver(row["run_id"])  # the client has its id
+        return await _whole(request, row)
+    answer = asyncio.ensure_future(_waited(coming, state.runs, row))
+    await asyncio.wait([answer], timeout=BYTE_EVERY)
+    heard = state.audience.hear(row["run_id"], spaced(answer), cancels=asked.turn.cancels)
+    return StreamingResponse(heard, media_type="application/json", headers=_headers(row))
+
+
+async def _retrieve(
+    request: Request,
+    response_id: str,
+    owner: Owner,
+    stream: bool = False,  # noqa: FBT001, FBT002 - a query's
+    starting_after: Annotated[int, Query(ge=-1)] = -1,
+) -> Response:
+    state = request.app.state
+    row = await find(state.runs, owner, response_id)
+    if not stream:
+        return await _whole(request, row)
+    if resumes(row) and not state.runs.live(row["run_id"]):
+        live = await state.sharing.resume(owner, row["run_id"])
+        _coming(live, state.runs, owner, messages_from_dict(row["input"]["messages"]))
+    return _streamed(request, row, after=starting_after)
+
+
+async def _cancel(request: Request, response_id: str, owner: Owner) -> Response:
+    runs: Runs = request.app.state.runs
+    row = await find(runs, owner, response_id)
+    await runs.cancel(row["run_id"])
+    return await _whole(request, await runs.get(row["run_id"]))
+
+
+async def _delete(request: Request, response_id: str, owner: Owner) -> dict[str, Any]:
+    runs: Runs = request.app.state.runs
+    row = await find(runs, owner, response_id)
+    await runs.cancel(row["run_id"])
+    await runs.delete(row["run_id"])
+    return {"id": response_id, "object": "response", "deleted": True}
+
+
+async def _items(
+    request: Request,
+    response_id: str,
+    owner: Owner,
+    after: str = "",
+    limit: Annotated[int, Query(ge=1, le=_MOST_ITEMS)] = 20,
+    order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc",
+) -> dict[str, Any]:
+    found = input_items(await find(request.app.state.runs, owner, response_id))
+    found = found if order == "asc" else found[::-1]
+    first = next((number for number, item in enumerate(found, 1) if item["id"] == after), 0)
+    page, more = found[first : first + limit], first + limit < len(found)
+    ends = {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
+    return {"object": "list", "data": page, **ends, "has_more": more}
+
+
+async def _begun(request: Request, owner: str, raw: bytes) -> tuple[AskedResponse, Run]:
+    """Return what a request asks for, and its run, started or found again."""
+    state, body = request.app.state, read_json(raw)
+    check_payload(body)
+    given = items_in(body.get("input"))
+    history = await history_of(state.runs, owner, body.get("previous_response_id"))
+    items = await resolved(state.runs, owner, given)
+    asked = await asyncio.to_thread(parse_response, body, items, history, depth=depth_of(request))
+    await asyncio.to_thread(check_models, asked.turn, state.config)
+    settings = await asyncio.to_thread(resolve, asked.turn.settings, environ=state.config.environ)
+    plain = asked.plain or state.config.keys.is_plain(owner)
+    client = client_of(asked, settings, items) | {"plain": plain}
+    return asked, await run_of(request, owner, raw, asked.turn, client)
+
+
+def _coming(live: Run, runs: Runs, owner: str, messages: Sequence[BaseMessage]) -> "asyncio.Future[dict[str, Any]]":
+    coming = asyncio.ensure_future(noted(live, runs, owner, messages))
+    coming.add_done_callback(lambda task: task.cancelled() or task.exception())  # its client may be gone
+    return coming
+
+
+async def _whole(request: Request, row: RunRow) -> Response:
+    return JSONResponse(await view(request.app.state.runs, row), headers=_headers(row))
+
+
+async def _waited(coming: "asyncio.Future[dict[str, Any]]", runs: Runs, row: RunRow) -> bytes:
+    """Return a response when its run has ended, also of one that broke off."""
+    found = await outcome(coming)
+    try:
+        row = await runs.get(row["run_id"])
+    except RunNotFoundError:  # deleted meanwhile
+        row = {**row, "status": "cancelled"}
+    response = await view(runs, row)
+    if isinstance(found, Broken) and row["status"] not in {"cancelled", "failed"}:
+        message = f"{found.message}; or GET /v1/responses/{response['id']}"
+        response |= {"status": "failed", "error": {"code": "server_error", "message": message}}
+    return json.dumps(response, ensure_ascii=False).encode()
+
+
+def _streamed(request: Request, row: RunRow, *, after: int = -1, cancels: bool = False) -> Response:
+    pieces = _events(request.app.state.runs, row, after)
+    heard = request.app.state.audience.hear(row["run_id"], pieces, cancels=cancels)
+    headers = _headers(row) | {"cache-control": "no-store"}
+    return StreamingResponse(heard, media_type="text/event-stream", headers=headers)
+
+
+async def _events(runs: Runs, row: RunRow, after: int) -> AsyncGenerator[bytes, None]:
+    """Yield the events of a response with a number above `after`, then those to come, up to its end."""
+    told = events_of(row, after=after)
+
+    def said(event: Event) -> list[bytes]:
+        return [_named(wire) for wire in told.take(event)]
+
+    def alive() -> bytes | None:
+        wire = told.keep_alive()
+        return _named(wire) if wire else None
+
+    async with aclosing(paced(runs.events(row["run_id"], seen=after // STEP), said, alive)) as pieces:
+        async for piece in pieces:
+            yield piece
+    if not told.has_ended:
+        row = await runs.get(row["run_id"])
+        yield _named(told.left(row["status"], row["seq"]))
+    yield DONE
+
+
+def _named(wire: Mapping[str, Any]) -> bytes:
+    return sse(dict(wire), wire["type"])
+
+
+def _headers(row: RunRow) -> dict[str, str]:
+    return {**NO_RETRY, "x-fusion-run-id": row["run_id"]}

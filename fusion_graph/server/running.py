@@ -1,0 +1,72 @@
+"""From a request to its run: read, checked against what is offered here, and found again or started."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request
+
+from fusion_graph.events import LiveRun
+from fusion_graph.runs import Runs
+from fusion_graph.schemas import DEPTH
+from fusion_graph.server.asked.turns import Turn
+from fusion_graph.server.config import ServerConfig
+from fusion_graph.server.deliberations import taken_up
+from fusion_graph.server.errors import RefusedError
+from fusion_graph.server.offer import preset_models
+from fusion_graph.server.sharing import Asked, Run
+from fusion_graph.settings import is_demo
+
+(_DEPTH,) = DEPTH
+
+
+def depth_of(request: Request) -> int:
+    """Return 1 if a fusion asks, which gets no panel; else 0."""
+    return int(request.headers.get(_DEPTH, "0") != "0")
+
+
+def read_json(raw: bytes) -> dict[str, Any]:
+    """Return the JSON object that a body holds. Raises RefusedError."""
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(400, f"the body is no JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise RefusedError(400, "the body is no JSON object")
+    return body
+
+
+def check_models(turn: Turn, config: ServerConfig) -> None:
+    """Refuse names of models that nobody allowed. Blocks."""
+    if "*" in config.models:
+        return
+    named = [turn.settings.get("judge"), turn.settings.get("writer"), *turn.settings.get("panel", [])]
+    allowed = config.models | preset_models(config)
+    for name in named:
+        if name and name not in allowed and not is_demo(name):
+            raise RefusedError(
+                404, f"the model {name!r} is not offered here; GET /v1/models lists what is", param="model"
+            )
+
+
+async def run_of(request: Request, owner: str, raw: bytes, turn: Turn, client: Mapping[str, Any] | None = None) -> Run:
+    """Return the run that a request belongs to, started if there is none. `client` is kept with the run."""
+    state, headers = request.app.state, request.headers
+    runs: Runs = state.runs
+
+    async def start(run_id: str) -> LiveRun:
+        cap = await state.limits.cap(runs, owner, run_id)
+        settings = turn.settings
+        if cap is not None:
+            settings = settings | {"max_cost_usd": min(cap, settings.get("max_cost_usd") or cap)}
+        brought: dict[str, Any] = {"caller": turn.caller, "owner": owner, "run_id": run_id}
+        if settings["mode"] != "never" and (before := await taken_up(runs, owner, turn.messages)):
+            kept = {**client, "is_taken_up": True} if client else None
+            brought |= {"parent_id": before.run_id, "client": kept}
+            return await runs.start_from(before.panel, turn.messages, settings, **brought)
+        return await runs.start(turn.messages, settings, client=client, **brought)
+
+    is_retry = headers.get("x-stainless-retry-count", "0") != "0"
+    asked = Asked(owner, raw, headers.get("idempotency-key", ""), is_retry=is_retry)
+    found: Run = await state.sharing.get(asked, start)
+    return found
