@@ -3,15 +3,17 @@
 from typing import Any
 
 from tests.faults.stage import compares
-from tests.model_server import Behaviour, Reply, Request, by_model, says, when
+from tests.model_server import Behaviour, Reply, Request, by_model, judge, says, when
 from tests.model_server.behaviours import call
 
 PANEL = ("north", "south")
-ANSWER, DONE = "It opened in 1932 [1].", "All is done."
-FOUND = "the cornerstone says 1932"  # by the panel
+YEAR = 1932
+ANSWER, DONE = f"It opened in {YEAR} [1].", "All is done."
+FOUND = f"the cornerstone says {YEAR}"  # by the panel
 STORY = "Once there was a bridge. " * 40
-SLOW_SECONDS = 7.0  # more silence than some clients bear
-STORIES, SLOWLY = "tell a long story", "take your time"  # in a question
+STORIES, SLOWLY, SLEEPILY = "tell a long story", "take your time", "sleep on it"  # in a question
+# More silence than some clients bear, and so much that a stream tells again that it is under way.
+SILENCES = {SLOWLY: 7.0, SLEEPILY: 17.0}
 
 
 def function(name: str, argument: str) -> dict[str, Any]:
@@ -37,14 +39,19 @@ def _asks(words: str) -> Any:
 
 
 def _seat(request: Request) -> Reply:
-    slow = request.model == "north" and SLOWLY in request.text
-    return Reply(text=f"{request.model}: {FOUND}.", delay=SLOW_SECONDS if slow else 0.0)
+    silences = [seconds for words, seconds in SILENCES.items() if request.model == "north" and words in request.text]
+    return Reply(text=f"{request.model}: {FOUND}.", delay=sum(silences))
 
 
+def _wants_a_shape(request: Request) -> bool:
+    return bool(request.forced_tool or request.response_format)
+
+
+_says = when(_asks(STORIES), says(STORY, chunk_delay=0.05), says(ANSWER))
 _writer = when(
-    lambda request: bool(request.tools),
-    calls("order_dish"),
-    when(_asks(STORIES), says(STORY, chunk_delay=0.05), says(ANSWER)),
+    _wants_a_shape,
+    judge(values={"year": YEAR}),
+    when(lambda request: bool(request.tools), calls("order_dish"), _says),
 )
 MODELS: Behaviour = by_model(
     {"judge": compares(), "writer": _writer, "coder": calls("read_file", "fusion", "write_file"), "*": _seat}

@@ -1,25 +1,14 @@
 """Real, unmodified clients, told a base URL and a key: what they see of this server, and what its models see of them."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.clients.models import ANSWER, DONE, FOUND, PANEL, SLOWLY, STORIES, STORY, function
-from tests.clients.stage import MODEL, PROVIDERS_KEY, Stage, open_stage
+from tests.clients.stage import MODEL, ONE_RUN, PROVIDERS_KEY, Stage, fails_at, step
 from tests.clients.table import CLIENTS, Known
-from tests.forked import Forked
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
-ONE_RUN = {**dict.fromkeys(PANEL, 1), "judge": 1, "writer": 1}
-
-
-def step(name: str, do: str, *given: Any, **own: str) -> dict[str, Any]:
-    """Return a step of a session; `own` is its own key or model."""
-    return {"name": name, "do": do, "with": given, **own}
-
-
 FUSION = {
     "type": "openrouter:fusion",
     "parameters": {"analysis_models": [f"openai:{name}" for name in PANEL], "model": "openai:judge", "tools": []},
@@ -34,12 +23,6 @@ SESSION = [
     step("unknown", "ask", "Who are you?", model="nobody/knows"),
     step("leave", "leave", f"Please {STORIES}."),
 ]
-
-
-@pytest.fixture
-def stage(forked: Forked, tmp_path: Path) -> Iterator[Stage]:
-    with open_stage(forked, tmp_path) as stage:
-        yield stage
 
 
 def name_of(client: Known) -> str:
@@ -58,11 +41,6 @@ def test_a_client_is_served_in_all_it_does(client: Known, stage: Stage) -> None:
     is_refused(saw, client, stage)
     leaves(saw, stage)
     assert {entry.headers["authorization"] for entry in stage.models.log} == {f"Bearer {PROVIDERS_KEY}"}
-
-
-def fails_at(saw: dict[str, Any], *steps: str) -> None:
-    failures = {name: told for name, told in saw.items() if isinstance(told, dict) and "error" in told}
-    assert failures.keys() == set(steps), failures
 
 
 def lists(saw: dict[str, Any]) -> None:

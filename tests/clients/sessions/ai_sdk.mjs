@@ -1,6 +1,6 @@
 // What providers of the AI SDK have in common.
 
-import { generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
+import { generateText, jsonSchema, Output, stepCountIs, streamText, tool } from "ai";
 
 export class AISDK {
   constructor(model) {
@@ -27,6 +27,13 @@ export class AISDK {
     const tools = Object.fromEntries(given.map((each) => made(each.function)));
     const done = streamText({ model: this.model, prompt, tools, stopWhen: stepCountIs(5) });
     return { called, text: await done.text, tokens: (await done.totalUsage).totalTokens };
+  }
+
+  async parse(prompt) {
+    const shape = { type: "object", properties: { year: { type: "integer" } }, required: ["year"] };
+    const schema = jsonSchema({ ...shape, additionalProperties: false });
+    const { output } = await generateText({ model: this.model, prompt, output: Output.object({ schema }) });
+    return output;
   }
 
   async talk(...questions) {

@@ -15,10 +15,10 @@ class CommandError(Exception):
 
 
 class Client:
-    def __init__(self, url: str, key: str, model: str) -> None:
+    def __init__(self, url: str, key: str, model: str, **more: bool) -> None:
         home = Path(mkdtemp())
         entry = {"model_id": "ours", "model_name": model, "api_base": url, "api_key_name": "ours"}
-        (home / "extra-openai-models.yaml").write_text(json.dumps([entry | {"supports_tools": True}]))  # is YAML too
+        (home / "extra-openai-models.yaml").write_text(json.dumps([entry | {"supports_tools": True} | more]))  # is YAML
         (home / "keys.json").write_text(json.dumps({"ours": key}))
         self._environ = os.environ | {"LLM_USER_PATH": str(home)}
 

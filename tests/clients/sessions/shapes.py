@@ -1,0 +1,7 @@
+"""What clients ask an answer to be."""
+
+from pydantic import BaseModel
+
+
+class Opening(BaseModel):
+    year: int
