@@ -36,6 +36,10 @@ class RunRecord:
             with suppress(*faults()):  # there are two more beats before the lease runs out
                 held = await self._store.renew(self._thread_id, self.token)
 
+    async def begin_again(self) -> None:
+        """Store that the run is under way."""
+        await self._store.end(self._run_id, "running", None, None, thread_id=self._thread_id, token=self.token)
+
     async def check(self) -> None:
         """Raise LeaseLostError if another process has taken the run over."""
         if not await self._store.holds(self._thread_id, self.token):

@@ -350,6 +350,8 @@ class Runs:
         await record.acquire()
         if fresh:
             await self.store.add(row)
+        else:
+            await record.begin_again()
         snapshot = await self.graph.aget_state(_config(thread_id))
         _continue_ids(snapshot)
         narrator = Narrator(run_id, after=row["seq"], past=() if fresh else await self.store.events(run_id))

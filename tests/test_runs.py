@@ -456,3 +456,25 @@ async def test_a_run_cancelled_before_it_begins_says_so_and_gives_its_lease_back
 
     assert (await runs.get(live.run_id))["status"] == "cancelled"
     assert (await (await runs.resume(live.run_id)).result())["status"] == "ok"
+
+
+async def test_a_run_that_is_gone_on_with_is_running_again(database: str | Path) -> None:
+    hold = asyncio.Event()
+
+    async def waits(_request: ScriptedRequest) -> str:
+        await hold.wait()
+        return "late"
+
+    async with open_runs(database, parts(scripted(east=waits))) as runs:
+        live = await runs.start(["What?"], ROSTER)
+        async for event in live.events():
+            if event["type"] == "panelist_finished":
+                break
+        await runs.cancel(live.run_id)
+        before = (await runs.get(live.run_id))["status"]
+
+        again = await runs.resume(live.run_id)
+
+        assert (before, (await runs.get(live.run_id))["status"]) == ("cancelled", "running")
+        hold.set()
+        assert (await again.result())["status"] == (await runs.get(live.run_id))["status"] == "ok"

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from langchain_core.messages import messages_from_dict
 
-from fusion_graph.errors import FusionError
+from fusion_graph.errors import FusionError, RunBusyError
 from fusion_graph.runs import Runs
 from fusion_graph.server.deliberations import noted
 from fusion_graph.server.errors import RefusedError, fault_of
@@ -75,8 +75,8 @@ class Keeping:
         if self._days:
             await self._runs.prune(older_than_seconds=self._days * _DAY)
         before = time.time() - RETRIED_SECONDS
-        for row in await self._runs.unfinished():
-            if row["status"] == "stopped" and row["updated_at"] < before and not is_stored(row):
-                await self._runs.delete(row["run_id"])
-        for run_id in await self._runs.retention.unkept(before):
-            await self._runs.delete(run_id)
+        left = [row for row in await self._runs.unfinished() if row["status"] == "stopped" and not is_stored(row)]
+        gone = [row["run_id"] for row in left if row["updated_at"] < before]
+        for run_id in [*gone, *await self._runs.retention.unkept(before)]:
+            with suppress(RunBusyError):  # a retry has just gone on with it
+                await self._runs.delete(run_id)

@@ -10,6 +10,7 @@ from fusion_graph.checked import shown
 from fusion_graph.errors import RunNotFoundError, SettingsError
 from fusion_graph.runs import Runs
 from fusion_graph.schemas import ENDED
+from fusion_graph.server.answers.output_items import text_part
 from fusion_graph.server.answers.panel_item import Roles
 from fusion_graph.server.answers.response_events import ResponseEvents
 from fusion_graph.server.answers.responses import ID, ResponseObject
@@ -119,12 +120,17 @@ async def _referred(runs: Runs, owner: str, item_id: str, number: int) -> Any:
 
 
 def input_items(row: RunRow) -> list[dict[str, Any]]:
-    """Return the items that a request brought, each with an id."""
+    """Return the items that a request brought, each with an id, and texts of messages as parts, as typed clients want it."""
     items = _client(row).get("items", [])
-    return [
-        {**item, "type": item.get("type", "message"), "id": item.get("id") or f"in_{row['run_id']}_{number}"}
-        for number, item in enumerate(items)
-    ]
+    return [_listed(item, f"in_{row['run_id']}_{number}") for number, item in enumerate(items)]
+
+
+def _listed(item: Mapping[str, Any], item_id: str) -> dict[str, Any]:
+    listed = {**item, "type": item.get("type", "message"), "id": item.get("id") or item_id}
+    if isinstance(text := item.get("content"), str):
+        said = text_part(text) if item.get("role") == "assistant" else {"type": "input_text", "text": text}
+        listed["content"] = [said]
+    return listed
 
 
 def _client(row: RunRow) -> dict[str, Any]:

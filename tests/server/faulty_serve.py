@@ -7,11 +7,11 @@ from typing import Any, NoReturn
 from unittest.mock import patch
 
 from fusion_graph.cli import main
-from fusion_graph.server import app, chat
+from fusion_graph.server import app, chat, responses, running
 from fusion_graph.server.answers import streams
 from tests.server.echo import MARKER
 
-_run_of, _stream = chat._run_of, streams.chat_stream
+_run_of, _stream, _named = running.run_of, streams.chat_stream, responses._named
 
 
 def fail(*words: object) -> NoReturn:
@@ -38,10 +38,18 @@ async def stream(live: Any, result: Any, completion: Any, stop: list[str]) -> As
             fail("in the middle of a stream")
 
 
+def named(wire: dict[str, Any]) -> bytes:
+    if wire["type"] == "response.completed" and wire["response"]["metadata"].get("fault"):
+        fail("at the end of a stream")
+    return _named(wire)
+
+
 if __name__ == "__main__":
     with (
         patch.object(app, "listed", lambda _config: fail("in a thread")),
-        patch.object(chat, "_run_of", run_of),
+        patch.object(chat, "run_of", run_of),
+        patch.object(responses, "run_of", run_of),
         patch.object(chat, "chat_stream", stream),
+        patch.object(responses, "_named", named),
     ):
         main()

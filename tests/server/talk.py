@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from itertools import count
 from typing import Any
 
 import httpx
@@ -39,6 +40,28 @@ def held() -> tuple[threading.Event, threading.Event, Any]:
         return "east: late"
 
     return asked, go, waits
+
+
+def endless(times: int = 1000) -> tuple[threading.Event, Any]:
+    """Return when a model is asked, and the model, whose first answers do not come."""
+    asked, calls = threading.Event(), count(1)
+
+    async def waits(_request: ScriptedRequest) -> str:
+        asked.set()
+        if next(calls) <= times:
+            await asyncio.Event().wait()
+        return "east: the answer is 1."
+
+    return asked, waits
+
+
+def dear(usd: float) -> Any:
+    """A panelist whose provider tells what its answer cost."""
+
+    def answers(_request: ScriptedRequest) -> ScriptedReply:
+        return ScriptedReply("It is 1.", cost=usd)
+
+    return answers
 
 
 def lines(response: httpx.Response) -> list[str]:

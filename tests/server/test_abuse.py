@@ -22,8 +22,10 @@ PROTOCOLS = {
     "httptools": "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol",
 }
 POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
-BODY = json.dumps({"model": "judge", "messages": [{"role": "user", "content": "What?"}]}).encode()
-WHOLE = POST + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(BODY) + BODY
+POSTS = (POST, b"POST /v1/responses HTTP/1.1\r\nHost: localhost\r\n")
+SPOKEN = [{"role": "user", "content": "What?"}]
+BODY = json.dumps({"model": "judge", "messages": SPOKEN, "input": SPOKEN}).encode()
+END = b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(BODY) + BODY
 
 
 @pytest.fixture(params=list(PROTOCOLS))
@@ -178,15 +180,15 @@ def test_a_client_that_asks_whether_to_go_on_is_told(either: Served) -> None:
     assert refused.startswith(b"HTTP/1.1 413")
 
 
-def test_a_client_that_never_reads_its_stream_holds_up_nobody_else(either: Served) -> None:
-    body = json.dumps(
-        {"model": "judge", "stream": True, "messages": [{"role": "user", "content": "at length"}]}
-    ).encode()
+@pytest.mark.parametrize("post", POSTS)
+def test_a_client_that_never_reads_its_stream_holds_up_nobody_else(either: Served, post: bytes) -> None:
+    spoken = [{"role": "user", "content": "at length"}]
+    body = json.dumps({"model": "judge", "stream": True, "messages": spoken, "input": spoken}).encode()
     with ExitStack() as stack:
         for number in range(2):
             # Each has its own body: equal ones would share a run.
             request = (
-                POST
+                post
                 + b"X-Number: %d\r\nContent-Length: %d\r\n\r\n" % (number, len(body) + number)
                 + body
                 + b" " * number
@@ -197,18 +199,21 @@ def test_a_client_that_never_reads_its_stream_holds_up_nobody_else(either: Serve
     assert serves(either)
 
 
-def test_a_request_that_breaks_off_anywhere_leaves_the_server_serving(either: Served) -> None:
-    for place in range(0, len(WHOLE), 7):
-        with connected(either, WHOLE[:place]):
+@pytest.mark.parametrize("post", POSTS)
+def test_a_request_that_breaks_off_anywhere_leaves_the_server_serving(either: Served, post: bytes) -> None:
+    whole = post + END
+    for place in range(0, len(whole), 7):
+        with connected(either, whole[:place]):
             pass
-    with connected(either, WHOLE) as connection:
+    with connected(either, whole) as connection:
         assert told(connection).startswith(b"HTTP/1.1 200")
 
 
-def test_any_bytes_at_all_leave_the_server_serving(either: Served) -> None:
+@pytest.mark.parametrize("post", POSTS)
+def test_any_bytes_at_all_leave_the_server_serving(either: Served, post: bytes) -> None:
     chance = random.Random(1)  # noqa: S311 -- the same bytes each time
     for _ in range(100):
-        request = bytearray(WHOLE)
+        request = bytearray(post + END)
         for place in chance.sample(range(len(request)), chance.randint(1, 8)):
             request[place] = chance.randrange(256)
         status, head, body = answer_to(either, bytes(request), is_whole=False)

@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import re
 import signal
 import subprocess
 import sys
@@ -55,7 +56,7 @@ judge = "openai:fine"
 tools = ["mcp:echo"]
 """
 QUESTION = [{"role": "user", "content": f"What is the answer, {MARKER}?"}]
-CHAT = "/v1/chat/completions"
+CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 MODELS = ("openai:401", "openai:400", "openai:midway", "openai:page", "openrouter:402", "openai:fine")
 
 
@@ -113,24 +114,42 @@ REQUESTS: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     (CHAT, {"model": "openai:fine"}, {"authorization": f"Bearer {OF_FILE}", "x-fault": "run"}),
     (CHAT, {"model": "openai:fine"}, {"x-fault": "task"}),
     (CHAT, {"model": "openai:fine", "stream": True, "stop": ["fault"]}, {}),
+    (RESPONSES, {"model": "fusion/canary"}, {}),
+    (RESPONSES, {"model": "fusion/canary", "stream": True}, {}),
+    (RESPONSES, {"model": "fusion/connected", "background": True}, {}),
+    *((RESPONSES, {"model": model, "stream": stream}, {}) for model in MODELS for stream in (False, True)),
+    (RESPONSES, {"model": "fusion/canary", "plugins": [{"id": "fusion", "colour": MARKER}]}, {}),
+    (RESPONSES, {"model": "openai:fine"}, {"authorization": f"Bearer {WRONG}"}),
+    (RESPONSES, {"model": "openai:fine"}, {"authorization": f"Bearer {OF_FILE}", "x-fault": "run"}),
+    (RESPONSES, {"model": "openai:fine", "store": False}, {"x-fault": "task"}),
+    (RESPONSES, {"model": "openai:fine", "stream": True, "metadata": {"fault": "at its end"}}, {}),
     ("/v1/models", {}, {}),
     ("/v1/models/fusion", {}, {}),
 ]
 
 
 def all_bytes(url: str) -> bytes:
-    """Return every byte that clients get for all the requests."""
+    """Return every byte that clients get for all the requests, and of the responses that are kept."""
     got = b""
     for path, body, headers in REQUESTS:
         sent = {"authorization": f"Bearer {SERVER}", **headers}
-        content = json.dumps({"messages": QUESTION, **body}) if body else None
-        with httpx.stream("POST" if body else "GET", url + path, content=content, headers=sent, timeout=60) as response:
-            got += f"{response.status_code} {dict(response.headers)}\n".encode()
-            try:
-                for piece in response.iter_raw():
-                    got += piece
-            except httpx.RemoteProtocolError:
-                got += b"(broken off)"
+        spoken = {"input" if path == RESPONSES else "messages": QUESTION}
+        told = bytes_of("POST" if body else "GET", url + path, json.dumps({**spoken, **body}) if body else "", sent)
+        got += told
+        for response_id in re.findall(rb"resp_[0-9a-f]{32}", told)[:1]:
+            for rest in ("", "?stream=true", "/input_items"):
+                got += bytes_of("GET", f"{url}{RESPONSES}/{response_id.decode()}{rest}", "", sent)
+    return got
+
+
+def bytes_of(method: str, url: str, content: str, headers: dict[str, str]) -> bytes:
+    with httpx.stream(method, url, content=content, headers=headers, timeout=60) as response:
+        got = f"{response.status_code} {dict(response.headers)}\n".encode()
+        try:
+            for piece in response.iter_raw():
+                got += piece
+        except httpx.RemoteProtocolError:
+            got += b"(broken off)"
     return got
 
 

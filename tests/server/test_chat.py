@@ -309,7 +309,7 @@ def test_a_fault_of_this_server_after_its_status_is_told_in_the_answer(
     async def fails(*_any: Any) -> None:
         raise ZeroDivisionError("of sk-proj-AbCdEfGh0123456789AbCdEf")
 
-    monkeypatch.setattr("fusion_graph.server.chat.note_calls", fails)
+    monkeypatch.setattr("fusion_graph.server.chat.noted", fails)
     served = serve(judge=judge_and_writer)
 
     response = served.chat(stream=stream)

@@ -5,14 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from fusion_graph.deployment import Parts
 from fusion_graph.errors import SettingsError
-from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
 from fusion_graph.server.access import limits
 from fusion_graph.server.config import ServerConfig
 from tests.server.conftest import PANEL, Serve, judge_and_writer
+from tests.server.responses.asking import ask
+from tests.server.talk import dear, held
 
 KEYS = ["first-key-of-sixteen", "second-key-of-sixteen"]
 ONE, OTHER = ({"authorization": f"Bearer {key}"} for key in KEYS)
@@ -32,13 +34,44 @@ def test_a_key_makes_only_so_many_requests_a_minute(serve: Serve, monkeypatch: p
     assert (other.status_code, later.status_code) == (200, 200)
 
 
-def dear(usd: float) -> Any:
-    """A panelist whose provider tells what its answer cost."""
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/models"),
+        ("POST", "/v1/responses"),
+        ("GET", "/v1/responses/a"),
+        ("GET", "/v1/responses/a?stream=true"),
+        ("POST", "/v1/responses/a/cancel"),
+        ("DELETE", "/v1/responses/a"),
+        ("GET", "/v1/responses/a/input_items"),
+    ],
+)
+def test_a_request_of_any_kind_counts(serve: Serve, method: str, path: str) -> None:
+    served = serve(keys=KEYS, limits={"max_requests": 1})
 
-    def answers(_request: ScriptedRequest) -> ScriptedReply:
-        return ScriptedReply("It is 1.", cost=usd)
+    first, refused, other = (
+        httpx.request(method, served.url + path, headers=headers, timeout=30) for headers in (ONE, ONE, OTHER)
+    )
 
-    return answers
+    assert first.status_code == other.status_code != 429
+    assert (refused.status_code, refused.json()["error"]["type"]) == (429, "rate_limit_error")
+
+
+@pytest.mark.parametrize("body", [{}, {"stream": True}, {"background": True}])
+def test_runs_in_the_background_are_under_way_as_well(serve: Serve, body: dict[str, Any]) -> None:
+    asked, go, waits = held()
+    served = serve(keys=KEYS, limits={"max_runs": 1}, east=waits, judge=judge_and_writer)
+    begun = ask(served, headers=ONE, background=True).json()
+    assert asked.wait(20)
+
+    refused = ask(served, "Another?", headers=ONE, **body)
+    fetched = httpx.get(f"{served.url}/v1/responses/{begun['id']}", headers=ONE)
+    other = ask(served, "Another?", headers=OTHER, background=True)
+    go.set()
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, 429)
+    assert refused.headers["retry-after"]
+    assert (fetched.json()["status"], other.status_code) == ("in_progress", 200)
 
 
 def test_what_a_key_has_spent_within_a_day_is_its_limit(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,11 @@ from jsonschema import Draft202012Validator
 from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
 from fusion_graph.server.sharing import MAX_KEY
 from tests.server.conftest import PANEL, Serve, Served, is_judge, judge_and_writer
+from tests.server.responses.asking import events
+from tests.server.responses.published import check_event
 from tests.server.shapes import ANYTHING, Strategy, damaged, fitting
 
-CHAT = "/v1/chat/completions"
+CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 SLUGS = ("fusion", "openrouter/fusion", "fusion/demo", "judge", "writer")
 MODELS = st.sampled_from(["north", "south", "east", "judge"])
 USER = {"role": "user", "content": "What?"}
@@ -44,7 +46,7 @@ class Promised:
         self.served = served
         self.client = httpx.Client(base_url=served.url, timeout=60)
         self.document = self.client.get("/openapi.json").json()
-        self._body = Draft202012Validator(self.body)
+        self._bodies = {path: Draft202012Validator(self.body(path)) for path in (CHAT, RESPONSES)}
 
     def close(self) -> None:
         self.client.close()
@@ -53,13 +55,12 @@ class Promised:
         found: dict[str, Any] = self.document["paths"][path][method]
         return found
 
-    @property
-    def body(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.operation(CHAT, "post")["requestBody"]["content"]["application/json"]["schema"]
+    def body(self, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.operation(path, "post")["requestBody"]["content"]["application/json"]["schema"]
         return found
 
-    def fits_body(self, body: Any) -> bool:
-        return bool(self._body.is_valid(body))
+    def fits_body(self, path: str, body: Any) -> bool:
+        return bool(self._bodies[path].is_valid(body))
 
     def check(self, path: str, response: httpx.Response, method: str = "get") -> None:
         """Assert that a response is one that the operation promises."""
@@ -68,6 +69,9 @@ class Promised:
         content = responses[str(response.status_code)]["content"]
         kind = response.headers["content-type"].partition(";")[0]
         assert kind in content
+        if kind == "text/event-stream" and path != CHAT:
+            self._check_events(response, responses["200"]["content"]["application/json"]["schema"])
+            return
         if kind == "text/event-stream":
             self._check_stream(response.text, content[kind]["x-chunk"])
             return
@@ -75,6 +79,12 @@ class Promised:
         if response.status_code >= 400:
             assert response.json()["error"]["code"] == response.status_code
             assert response.json()["error"]["message"]
+
+    def asked(self, path: str, method: str, query: dict[str, Any], **names: str) -> int:
+        """Return the status of a response, which is one that the operation promises."""
+        response = self.client.request(method.upper(), path.format(**names), params=query)
+        self.check(path, response, method)
+        return response.status_code
 
     def _check(self, value: Any, schema: Mapping[str, Any]) -> None:
         Draft202012Validator({**schema, "components": self.document["components"]}).validate(value)
@@ -89,6 +99,15 @@ class Promised:
         assert len([reason for reason in reasons if reason]) == 1
         assert chunks[-1]["usage"]
 
+    def _check_events(self, response: httpx.Response, schema: Mapping[str, Any]) -> None:
+        found = events(response)
+        for event in found:
+            if "response" in event:  # which repeats whatever the request said
+                self._check(event["response"], schema)
+            else:
+                check_event(event)
+        assert not found or "response" in found[-1]
+
 
 @pytest.fixture
 def promised(serve: Serve) -> Iterator[Promised]:
@@ -96,24 +115,45 @@ def promised(serve: Serve) -> Iterator[Promised]:
         yield promised
 
 
-def bodies(promised: Promised) -> Strategy:
+def bodies(promised: Promised, path: str) -> Strategy:
     """Requests that fit, with models, presets and domains that there are."""
-    message = promised.body["properties"]["messages"]["items"]
+    shape = promised.body(path)
     domains = st.lists(st.sampled_from(["example.com", "arxiv.org/abs/2602.11685"]), max_size=2)
     named: dict[str, Strategy] = {
         "model": st.sampled_from(SLUGS),
-        "messages": st.tuples(st.lists(fitting(message, {}), max_size=3), st.integers(0, 3)).map(with_user),
         "analysis_models": st.lists(MODELS, min_size=1, max_size=8),
         "preset": st.sampled_from(["demo", ""]),
         "allowed_domains": domains,
         "excluded_domains": domains,
         "blocked_domains": domains,
         "arguments": st.sampled_from(["{}", '{"a": [1]}', "no JSON", "[1]", "", None]),
+        "previous_response_id": st.none(),
+        "step_count": st.integers(1, 40),
+        "max_cost_in_dollars": st.floats(0.001, 10.0),
     }
     inner = {**named, "model": MODELS}
-    parts = promised.body["properties"]
+    parts = shape["properties"]
     named |= {name: fitting(parts[name], inner) for name in ("plugins", "tools", "tool_choice")}
-    return fitting(promised.body, named).map(with_panel)
+    named |= {spoken_in(path): conversations(spoken(shape, path), named)}
+    return fitting(shape, named).map(with_panel)
+
+
+def spoken_in(path: str) -> str:
+    return "messages" if path == CHAT else "input"
+
+
+def spoken(shape: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return the schema of what may be said, a message or an item."""
+    said = shape["properties"][spoken_in(path)]
+    (lists,) = [branch for branch in said.get("anyOf", [said]) if branch.get("type") == "array"]
+    found: dict[str, Any] = lists["items"]
+    return found
+
+
+def conversations(schema: Mapping[str, Any], named: dict[str, Strategy]) -> Strategy:
+    """Lists of what may be said, with somebody who asks something in each; or that alone, where it may stand alone."""
+    said = st.tuples(st.lists(fitting(schema, {"arguments": named["arguments"]}), max_size=3), st.integers(0, 3))
+    return said.map(with_user)
 
 
 def with_user(drawn: tuple[list[Any], int]) -> list[Any]:
@@ -123,7 +163,7 @@ def with_user(drawn: tuple[list[Any], int]) -> list[Any]:
 
 def with_panel(body: dict[str, Any]) -> dict[str, Any]:
     """Give a request for fusion the panel that there is, unless it names one itself."""
-    tools = [tool.get("parameters") or {} for tool in body.get("tools") or [] if "function" not in tool]
+    tools = [tool.get("parameters") or {} for tool in body.get("tools") or [] if tool["type"] != "function"]
     if any(part.get("analysis_models") and part.get("model") for part in [*tools, *(body.get("plugins") or [])]):
         return body
     plugin = (body.get("plugins") or [{}])[0]
@@ -132,10 +172,19 @@ def with_panel(body: dict[str, Any]) -> dict[str, Any]:
 
 def makes_sense(body: Mapping[str, Any]) -> bool:
     """Say whether a request that fits asks for what it brings: schemas cannot tell."""
-    names = [tool["function"]["name"] for tool in body.get("tools") or [] if tool["type"] == "function"]
+    names = [name_in(tool) for tool in body.get("tools") or [] if tool["type"] == "function"]
     choice = body.get("tool_choice")
-    wanted = choice["function"]["name"] if isinstance(choice, dict) and choice["type"] == "function" else None
-    return len(set(names)) == len(names) and "fusion" not in names and (wanted is None or wanted in names)
+    wanted = name_in(choice) if isinstance(choice, dict) and choice["type"] == "function" else None
+    is_known = not any(item.get("type") == "item_reference" for item in body.get("input", []))
+    options = body.get("x_fusion") or {}
+    is_fetched = body.get("store") is not False and options.get("on_disconnect") != "cancel"
+    is_called = len(set(names)) == len(names) and "fusion" not in names and (wanted is None or wanted in names)
+    return is_called and is_known and (is_fetched or not body.get("background"))
+
+
+def name_in(tool: Mapping[str, Any]) -> str:
+    """Return a function's name, as chat completions or responses have it."""
+    return str(tool.get("function", tool)["name"])
 
 
 def samples(strategy: Strategy, number: int) -> list[Any]:
@@ -154,30 +203,55 @@ def samples(strategy: Strategy, number: int) -> list[Any]:
     return found
 
 
-def test_what_fits_and_makes_sense_is_answered_as_promised(promised: Promised) -> None:
-    fitting_ones = bodies(promised).filter(lambda body: promised.fits_body(body) and makes_sense(body))
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+def test_what_fits_and_makes_sense_is_answered_as_promised(promised: Promised, path: str) -> None:
+    fitting_ones = bodies(promised, path).filter(lambda body: promised.fits_body(path, body) and makes_sense(body))
 
     for body in samples(fitting_ones, 50):
-        response = promised.client.post(CHAT, content=json.dumps(body))
-        promised.check(CHAT, response, "post")
+        response = promised.client.post(path, content=json.dumps(body))
+        promised.check(path, response, "post")
         assert response.status_code == 200, (body, response.text)
 
 
-def test_what_does_not_fit_is_refused_as_promised(promised: Promised) -> None:
-    others = damaged(bodies(promised)).filter(lambda body: not promised.fits_body(body))
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+def test_what_does_not_fit_is_refused_as_promised(promised: Promised, path: str) -> None:
+    others = damaged(bodies(promised, path)).filter(lambda body: not promised.fits_body(path, body))
 
     for body in samples(others, 150):
-        response = promised.client.post(CHAT, content=json.dumps(body))
-        promised.check(CHAT, response, "post")
+        response = promised.client.post(path, content=json.dumps(body))
+        promised.check(path, response, "post")
         assert 400 <= response.status_code < 500, (body, response.text)
     assert promised.served.models.requests == []
 
 
-def test_whatever_is_sent_is_answered_as_promised(promised: Promised) -> None:
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+def test_whatever_is_sent_is_answered_as_promised(promised: Promised, path: str) -> None:
     for body in samples(st.binary(max_size=60) | ANYTHING.map(lambda value: json.dumps(value).encode()), 60):
-        response = promised.client.post(CHAT, content=body)
-        promised.check(CHAT, response, "post")
+        response = promised.client.post(path, content=body)
+        promised.check(path, response, "post")
         assert response.status_code == 400, body
+
+
+def test_what_is_done_with_a_response_is_answered_as_promised(promised: Promised) -> None:
+    told = promised.client.post(RESPONSES, json={"model": "judge", "input": "What?"}).json()
+    one, items, cancel = (f"{RESPONSES}/{{response_id}}{rest}" for rest in ("", "/input_items", "/cancel"))
+    asked: list[tuple[str, str, dict[str, Any]]] = [
+        (one, "get", {}),
+        (one, "get", {"stream": "true"}),
+        (one, "get", {"stream": "true", "starting_after": 10**9}),
+        (one, "get", {"stream": "perhaps"}),
+        (items, "get", {}),
+        (items, "get", {"limit": 0}),
+        (cancel, "post", {}),
+        (one, "delete", {}),
+        *((place, "get", {}) for place in (one, items)),
+        (cancel, "post", {}),
+        (one, "delete", {}),
+    ]
+
+    statuses = [promised.asked(*each, response_id=told["id"]) for each in asked]
+
+    assert statuses == [200, 200, 200, 400, 200, 400, 200, 200, 404, 404, 404, 404]
 
 
 def nested(levels: int) -> Any:
@@ -259,7 +333,9 @@ def test_names_of_no_model_are_not_found(promised: Promised) -> None:
 
 def test_another_method_or_path_is_refused_in_the_shape_of_errors(promised: Promised) -> None:
     known = {("/healthz", "GET"), ("/v1/models", "GET"), ("/v1/models/fusion", "GET"), (CHAT, "POST")}
-    paths = ("/healthz", "/v1/models", "/v1/models/fusion", CHAT, "/v1/nothing", "/")
+    known |= {(RESPONSES, "POST"), (f"{RESPONSES}/a/input_items", "GET"), (f"{RESPONSES}/a/cancel", "POST")}
+    responses = (RESPONSES, f"{RESPONSES}/a/input_items", f"{RESPONSES}/a/cancel", f"{RESPONSES}/a/b")
+    paths = ("/healthz", "/v1/models", "/v1/models/fusion", CHAT, "/v1/nothing", "/", *responses)
     asked = {
         (path, method) for path in paths for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD")
     }
@@ -278,11 +354,16 @@ def test_the_document_asks_for_a_key_where_the_server_does(serve: Serve, keys: l
 
 
 def check_security(promised: Promised, keys: list[str]) -> None:
-    secured = {path: "security" in operation for path, (operation,) in _operations(promised).items()}
-    assert secured == {"/healthz": False, "/v1/models": bool(keys), "/v1/models/{name}": bool(keys), CHAT: bool(keys)}
+    secured = {
+        path: {"security" in operation for operation in operations}
+        for path, operations in _operations(promised).items()
+    }
+    paths = ("/v1/models", "/v1/models/{name}", CHAT, RESPONSES)
+    of_one = (f"{RESPONSES}/{{response_id}}{rest}" for rest in ("", "/cancel", "/input_items"))
+    assert secured == {"/healthz": {False}} | {path: {bool(keys)} for path in (*paths, *of_one)}
     if keys:
         assert promised.document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
-        for path, method in (("/v1/models", "get"), (CHAT, "post")):
+        for path, method in (("/v1/models", "get"), (CHAT, "post"), (RESPONSES, "post")):
             promised.check(path, promised.client.request(method, path), method)
 
 

@@ -1,37 +1,22 @@
 """One run for requests that are one, also over a restart of the server; and what becomes of runs that nobody waits for."""
 
-import asyncio
 import sqlite3
 import threading
 from contextlib import closing
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from fusion_graph.models.scripted import ScriptedRequest
 from tests.commands import wait_until
 from tests.ports import answers
 from tests.server.conftest import Serve, Served, judge_and_writer
-from tests.server.talk import chunks, held, left_alone, stored
+from tests.server.responses.asking import ask, events, streaming, text_of
+from tests.server.talk import chunks, endless, held, left_alone, stored
 
 KEY = {"idempotency-key": "k"}
 RETRY = {"x-stainless-retry-count": "1"}
-
-
-def endless(times: int = 1000) -> tuple[threading.Event, Any]:
-    """Return when a model is asked, and the model, whose first answers do not come."""
-    asked, calls = threading.Event(), count(1)
-
-    async def waits(_request: ScriptedRequest) -> str:
-        asked.set()
-        if next(calls) <= times:
-            await asyncio.Event().wait()
-        return "east: the answer is 1."
-
-    return asked, waits
 
 
 def age(db: Path, seconds: float) -> None:
@@ -82,6 +67,25 @@ def test_an_answer_that_nobody_had_is_there_for_who_asks_again(serve: Serve) -> 
     assert again.headers["x-fusion-run-id"] == run_id
     assert new.headers["x-fusion-run-id"] != run_id
     assert served.asked().count("north") == 2
+
+
+def test_a_response_that_nobody_had_is_there_for_who_asks_again_and_a_key_is_of_one_body_on_all_routes(
+    serve: Serve,
+) -> None:
+    asked, go, waits = held()
+    served = serve(east=waits, judge=judge_and_writer)
+    with streaming(served) as response:
+        assert asked.wait(20)
+        run_id = response.headers["x-fusion-run-id"]
+    go.set()
+    assert stored(served, run_id) == "ok"
+
+    again, new = ask(served, stream=True), ask(served, headers=KEY, stream=True)
+    other_route = served.chat(headers=KEY)
+
+    assert again.headers["x-fusion-run-id"] == run_id != new.headers["x-fusion-run-id"]
+    assert text_of(events(again)[-1]["response"]) == text_of(events(new)[-1]["response"]) == "The answer is 1 [1]."
+    assert other_route.status_code == 422
 
 
 @pytest.mark.contract("3.43")

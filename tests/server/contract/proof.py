@@ -102,6 +102,12 @@ class Reader(Expressions):
             self.block(branch.body)
         self.is_sure = was_sure
 
+    def kinds(self, node: ast.AST | None) -> Kinds:
+        """Return what an expression holds; what a generator yields is what it returns."""
+        found = super().kinds(node)
+        self.returns |= found if isinstance(node, ast.Yield | ast.YieldFrom) else NONE
+        return found
+
     def hangs(self, test: ast.expr) -> bool:
         """Say whether the truth of a test hangs on a body."""
         if isinstance(test, ast.BoolOp):

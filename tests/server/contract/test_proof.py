@@ -1,7 +1,7 @@
 """The reader of tests rejects what proves nothing."""
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -17,6 +17,17 @@ def said(served: Served) -> Any:
 
 def sent(served: Served) -> httpx.Response:
     return httpx.get(f"{served.url}/v1/models")
+
+
+def pieces(served: Served) -> Iterator[str]:
+    for line in served.chat(stream=True).text.split():
+        if line:
+            yield line
+
+
+def sizes(served: Served) -> Iterator[int]:
+    yield served.chat().status_code
+    yield from [served.chat().status_code]
 
 
 def holds(told: Any) -> None:
@@ -63,6 +74,7 @@ NO_BODY = [
     "told = served.chat().json()\n    def never(): assert told['choices']",
     "responses = [served.chat() for _ in range(2)]; assert [r.status_code for r in responses] == [200, 200]",
     "assert sent(served).status_code == 200",
+    "assert list(sizes(served)) == [200, 200]",
     "found = []; found.append(served.chat().status_code); assert found == [200]",
 ]
 PROOF = [
@@ -79,6 +91,8 @@ PROOF = [
     "assert sum(1 for line in served.chat(stream=True).text.split() if line) == 2",
     "assert said(served)['choices']",
     "assert sent(served).json()['data']",
+    "assert list(pieces(served))",
+    "(first, *rest) = pieces(served); assert rest",
     "holds(said(served))",
     "def ask(): return served.chat().json()\n    told = ask(); assert told",
     "found = []; found.append(served.chat()); assert found[0].json()",

@@ -13,9 +13,8 @@ from tests.graphs import texts
 from tests.server.conftest import PANEL, Serve, Served, is_judge, judge_and_writer
 from tests.server.contract.asking import SEATS, refused
 from tests.server.responses.asking import QUESTION, ask, asked, events, fetched, replayed, streaming, text_of
-from tests.server.responses.test_requests import FUNCTION, heard, kinds
-from tests.server.talk import held, orders
-from tests.server.test_sharing import endless
+from tests.server.responses.saying import FUNCTION, heard, kinds
+from tests.server.talk import endless, held, orders
 
 KEYS = ["first-key-of-sixteen", "second-key-of-sixteen"]
 ONE, OTHER = ({"authorization": f"Bearer {key}"} for key in KEYS)
@@ -199,25 +198,22 @@ def test_a_streamed_call_of_a_plain_client_belongs_to_its_panel_as_well(serve: S
     second = asked(served, model="fusion:plain", tools=[FUNCTION], **way(first))
 
     assert (kinds(first), kinds(second)) == (["function_call"], ["message"])
+    assert second["x_fusion"]["fused"] is True
     assert [served.asked().count(seat) for seat in SEATS] == [1, 1, 1]
 
 
 @pytest.mark.contract("4.13", "4.15")
 def test_what_openais_sdk_makes_of_the_items_is_taken_up_as_well(serve: Serve) -> None:
     served = serve(judge=orders)
+    tools: Any = [FUNCTION]
     with OpenAI(base_url=f"{served.url}/v1", api_key="none") as client:
-        first = client.responses.create(
-            model="fusion",
-            input=QUESTION,
-            tools=[FUNCTION],
-            extra_body={"plugins": [PANEL]},  # type: ignore[list-item]
-        )
+        first = client.responses.create(model="fusion", input=QUESTION, tools=tools, extra_body={"plugins": [PANEL]})
     dumped = [item.model_dump(warnings=False) for item in first.output]
 
     second = asked(served, [USER, *dumped, OUTPUT], tools=[FUNCTION])
 
     assert [item["type"] for item in dumped] == ["openrouter:fusion", "function_call"]
-    assert text_of(second) == "It was served."
+    assert (text_of(second), second["x_fusion"]["fused"]) == ("It was served.", True)
     assert [served.asked().count(seat) for seat in SEATS] == [1, 1, 1]
 
 
@@ -278,5 +274,5 @@ def test_a_call_of_a_run_that_a_follower_resumed_is_known(serve: Serve, monkeypa
     after.models.requests.clear()
     second = asked(after, tools=[FUNCTION], **by_call(first))
 
-    assert (kinds(first)[-1], text_of(second)) == ("function_call", "It was served.")
+    assert (kinds(first)[-1], second["x_fusion"]["fused"]) == ("function_call", True)
     assert after.asked() == ["judge"]

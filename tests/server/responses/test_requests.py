@@ -5,22 +5,14 @@ from typing import Any
 
 import pytest
 
-from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
 from tests import graphs
-from tests.graphs import look_up, scripted, texts
-from tests.server.conftest import PANEL, Serve, Served, is_judge, judge_and_writer
+from tests.graphs import look_up, scripted
+from tests.server.conftest import PANEL, Serve, Served, judge_and_writer
 from tests.server.contract.asking import SEATS, offered, refused, running
 from tests.server.responses.asking import ask, asked, events, text_of
-from tests.server.talk import orders
-from tests.server.test_limits import dear
+from tests.server.responses.saying import ANSWER, FUNCTION, cut, heard, kinds
+from tests.server.talk import dear, orders
 
-ANSWER = "The answer is 1 [1]."
-FUNCTION: dict[str, Any] = {
-    "type": "function",
-    "name": "order",
-    "description": "Order.",
-    "parameters": {"type": "object", "properties": {"n": {"type": "integer"}}},
-}
 SERVER_TOOL = {"type": "openrouter:fusion", "parameters": {"analysis_models": SEATS, "model": "judge", "tools": []}}
 
 
@@ -36,16 +28,6 @@ def served(lasting: Served) -> Served:
     """A server without keys whose models do well, one for all tests of the module."""
     lasting.models.requests.clear()
     return lasting
-
-
-def heard(served: Served, model: str = "north") -> str:
-    """Return all text that a model was last asked with."""
-    return texts(graphs.asked(served.models, model)[-1].messages)
-
-
-def kinds(response: dict[str, Any]) -> list[str]:
-    """Return the types of a response's items."""
-    return [item["type"] for item in response["output"]]
 
 
 QUESTION = {"role": "user", "content": "What is it?"}
@@ -192,10 +174,6 @@ def test_limit_and_temperature_are_the_writers(served: Served) -> None:
     assert (told["max_output_tokens"], told["temperature"]) == (500, 0.7)
     assert (writer.max_tokens, writer.temperature) == (500, 0.7)
     assert (north.max_tokens, north.temperature) == (16_000, None)
-
-
-def cut(request: ScriptedRequest) -> Any:
-    return judge_and_writer(request) if is_judge(request) else ScriptedReply("The answer", finish_reason="length")
 
 
 @pytest.mark.contract("4.21")
