@@ -152,7 +152,8 @@ class Narrator:
         self._done.add("analysis")
         brought = panel_result(values)
         if analysis := written.get("analysis"):
-            told, item = self._started("analysis"), self._open.pop("analysis")
+            told = self._started("analysis", model=values["settings"]["judge"])
+            item = self._open.pop("analysis")
             return [*told, self.event("analysis_finished", item=item, analysis=analysis, result=brought)]
         failure = (written.get("status") or {}).get("judge_failure")
         torn, reason = self._torn("analysis"), failure or "too few answers to compare"
@@ -213,6 +214,7 @@ class LiveRun:
         self._changed = asyncio.Event()
         self._listeners = int(told)
         self._stopped_as: RunState = "cancelled"
+        self._is_stopped = False
         self._task: asyncio.Task[dict[str, Any]] | None = None
 
     def start(
@@ -248,10 +250,11 @@ class LiveRun:
 
     def cancel_soon(self, status: RunState = "cancelled") -> None:
         """Stop the run where it is, and store this status. What is done and paid stays in its checkpoints."""
-        self._stopped_as = status
-        if self._task is not None:
-            # Soon, not now: a task that has not begun would end without storing how the run stands.
-            asyncio.get_running_loop().call_soon(self._task.cancel)
+        if self._task is None or self._is_stopped:  # a second time, it could not store how the run stands
+            return
+        self._is_stopped, self._stopped_as = True, status
+        # Soon, not now: a task that has not begun would end without storing that, too.
+        asyncio.get_running_loop().call_soon(self._task.cancel)
 
     async def cancel(self, status: RunState = "cancelled") -> None:
         """Stop the run and wait until it has stopped."""

@@ -234,7 +234,9 @@ class Runs:
         new = _new_row(
             uuid.uuid4().hex,
             plan.values["messages"],
-            dict(plan.parent["input"]),
+            {
+                name: kept for name, kept in plan.parent["input"].items() if name != "client"
+            },  # nobody asked for it there
             owner=owner,
             parent_id=plan.parent["run_id"],
         )

@@ -26,6 +26,7 @@ from fusion_graph.retention import TABLES as _RETENTION
 from fusion_graph.schemas import CallEntry, Event, RunState
 
 LEASE_SECONDS = 30.0
+_IS_DELTA = "type LIKE '%\\_delta' ESCAPE '\\'"
 _QUARTER = 900  # seconds; days begin at a quarter of an hour in every time zone
 
 _TABLES = """
@@ -245,10 +246,13 @@ class RunStore:
         rows = [(run_id, e["seq"], e["type"], e.get("item"), json.dumps(e, default=str), *own) for e in events]
         await self.db.transact(lambda session: session.write_all(sql, rows))
 
-    async def events(self, run_id: str, after: int = 0) -> list[Event]:
-        """Return the stored events of a run with a number above `after`."""
-        sql = "SELECT event FROM fusion_events WHERE run_id = ? AND seq > ? ORDER BY seq"
-        return [cast("Event", json.loads(row["event"])) for row in await self.db.read(sql, (run_id, after))]
+    async def events(self, run_id: str, after: int = 0, *, deltas: bool = True) -> list[Event]:
+        """Return the stored events of a run with a number above `after`; of one under way nearly all are deltas."""
+        return await self._events("seq > ?" if deltas else f"seq > ? AND NOT {_IS_DELTA}", run_id, after)
+
+    async def _events(self, which: str, run_id: str, *values: Any) -> list[Event]:
+        sql = f"SELECT event FROM fusion_events WHERE run_id = ? AND {which} ORDER BY seq"  # noqa: S608  (own words)
+        return [cast("Event", json.loads(row["event"])) for row in await self.db.read(sql, (run_id, *values))]
 
     async def starts(self, run_id: str) -> int:
         """Return how many processes have worked on a run."""
@@ -266,13 +270,13 @@ class RunStore:
         The end of an answer keeps where its text stood at each delta, the end of a lost one when that began: who was
         listening then can be told the rest.
         """
-        events = await self.events(run_id)
+        events = await self._events("(type = 'item_incomplete' OR item LIKE 'answer%')", run_id)
         lost = {event["item"] for event in events if event["type"] == "item_incomplete"}
         ends = [(json.dumps(event), run_id, event["seq"]) for event in _with_marks(events)]
 
         async def work(session: Session) -> None:
             await session.write_all("UPDATE fusion_events SET event = ? WHERE run_id = ? AND seq = ?", ends)
-            gone = "DELETE FROM fusion_events WHERE run_id = ? AND (type LIKE '%\\_delta' ESCAPE '\\' OR item = ?)"
+            gone = f"DELETE FROM fusion_events WHERE run_id = ? AND ({_IS_DELTA} OR item = ?)"  # noqa: S608  (own words)
             kept = " AND NOT (type = 'item_incomplete' AND item LIKE 'answer%')"
             await session.write_all(gone + kept, [(run_id, item) for item in ["", *lost]])
             await session.write("UPDATE fusion_attempts SET reply = NULL WHERE run_id = ?", (run_id,))

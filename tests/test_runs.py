@@ -478,3 +478,23 @@ async def test_a_run_that_is_gone_on_with_is_running_again(database: str | Path)
         assert (before, (await runs.get(live.run_id))["status"]) == ("cancelled", "running")
         hold.set()
         assert (await again.result())["status"] == (await runs.get(live.run_id))["status"] == "ok"
+
+
+async def test_a_fork_is_nobodys_request_again(runs: Runs) -> None:
+    live = await runs.start(["What?"], ROSTER, client={"kind": "response"})
+    await live.result()
+
+    fork = await runs.fork(live.run_id, writer="judge")
+
+    assert "client" not in (await runs.get(fork.run_id))["input"]
+    await fork.result()
+
+
+async def test_a_run_that_two_stop_at_once_still_stores_how_it_stands(runs: Runs) -> None:
+    live = await runs.start(["What?"], ROSTER)
+    await anext(live.events())
+
+    await asyncio.gather(live.cancel("stopped"), live.cancel("stopped"), runs.stop())
+
+    assert (await runs.get(live.run_id))["status"] == "stopped"
+    assert not await runs.store.is_held(live.thread_id)

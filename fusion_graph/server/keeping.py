@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from langchain_core.messages import messages_from_dict
@@ -51,10 +51,10 @@ class Keeping:
 
     async def round(self) -> None:
         """Go on with the runs that were stopped and whose clients can fetch what they come to; delete what is not kept."""
-        for row in await self._runs.unfinished():
-            if resumes(row) and row["status"] == "stopped":
-                await self._resume(row)
-        await self._forget()
+        left = [row for row in await self._runs.unfinished() if row["status"] == "stopped"]
+        for row in filter(resumes, left):
+            await self._resume(row)
+        await self._forget([row for row in left if not is_stored(row)])
 
     async def _resume(self, row: RunRow) -> None:
         if await self._runs.store.starts(row["run_id"]) >= MOST_STARTS:
@@ -71,12 +71,11 @@ class Keeping:
         if not task.cancelled():
             task.exception()  # the run has stored what happened
 
-    async def _forget(self) -> None:
+    async def _forget(self, unkept: Sequence[RunRow]) -> None:
         if self._days:
             await self._runs.prune(older_than_seconds=self._days * _DAY)
         before = time.time() - RETRIED_SECONDS
-        left = [row for row in await self._runs.unfinished() if row["status"] == "stopped" and not is_stored(row)]
-        gone = [row["run_id"] for row in left if row["updated_at"] < before]
+        gone = [row["run_id"] for row in unkept if row["updated_at"] < before]
         for run_id in [*gone, *await self._runs.retention.unkept(before)]:
             with suppress(RunBusyError):  # a retry has just gone on with it
                 await self._runs.delete(run_id)

@@ -11,29 +11,27 @@ from fusion_graph.errors import RunNotFoundError, SettingsError
 from fusion_graph.runs import Runs
 from fusion_graph.schemas import ENDED
 from fusion_graph.server.answers.output_items import text_part
-from fusion_graph.server.answers.panel_item import Roles
 from fusion_graph.server.answers.response_events import ResponseEvents
 from fusion_graph.server.answers.responses import ID, ResponseObject
 from fusion_graph.server.asked.items import INSTRUCTIONS, REFERENCE
 from fusion_graph.server.asked.responses import TOLD, AskedResponse
 from fusion_graph.server.deliberations import CALL_ID, detail_of, echoed
 from fusion_graph.server.errors import RefusedError
-from fusion_graph.settings import FusionSettings
 from fusion_graph.store import RunRow
 
 KIND = "response"
 _OWN_IDS = (CALL_ID, "msg_", "fc_", "in_")  # before a run's id, in the ids of items
 
 
-def client_of(asked: AskedResponse, settings: FusionSettings, items: Sequence[Any]) -> dict[str, Any]:
-    """Return what is kept with a run so that it can be told as the response to its request."""
+def client_of(asked: AskedResponse, model: str, items: Sequence[Any], *, plain: bool) -> dict[str, Any]:
+    """Return what is kept with a run so that it can be told as the response to its request; `model` writes."""
     told = asked.told
     return {
         "kind": KIND,
         "told": asked.turn.stream or told["background"],
-        "plain": asked.plain,
+        "plain": plain,
         "resumes": told["store"] and not asked.turn.cancels,
-        "roles": {"writer": settings.writer, "judge": settings.judge, "panel": [s.model for s in settings.seats]},
+        "model": model,
         "request": told,
         "items": list(items),
     }
@@ -56,14 +54,14 @@ def events_of(row: RunRow, *, after: int = -1) -> ResponseEvents:
     """Return what tells the events of a run to a client that has had those up to the number `after`."""
     client = _client(row)
     shows = not client.get("plain") and not client.get("is_taken_up")
-    told = ResponseObject(row["run_id"], _roles(row), client.get("request", TOLD), row["created_at"])
+    told = ResponseObject(row["run_id"], _model(row), client.get("request", TOLD), row["created_at"])
     return ResponseEvents(told, after=after, shows_panel=shows)
 
 
 async def view(runs: Runs, row: RunRow) -> dict[str, Any]:
     """Return a run as a response, as far as it has come."""
     told = events_of(row)
-    for event in await runs.store.events(row["run_id"]):
+    for event in await runs.store.events(row["run_id"], deltas=False):
         told.take(event)
     if not told.last and row["status"] in {"cancelled", "failed", "interrupted"}:
         told.left(row["status"], row["seq"])
@@ -148,10 +146,7 @@ def resumes(row: RunRow) -> bool:
     return row["status"] in {"running", "stopped"} and bool(_client(row).get("resumes"))
 
 
-def _roles(row: RunRow) -> Roles:
-    """Return who plays which role in a run; one that began otherwise than by a responses request tells in its result."""
-    if told := _client(row).get("roles"):
-        return Roles(told["writer"], told["judge"], told["panel"])
+def _model(row: RunRow) -> str:
+    """Return the writer of a run; one that began otherwise than by a responses request tells it in its result."""
     settings = (row["result"] or {}).get("settings") or {}
-    panel = [seat if isinstance(seat, str) else seat["model"] for seat in settings.get("panel") or []]
-    return Roles(str(settings.get("writer", "")), str(settings.get("judge", "")), panel)
+    return str(_client(row).get("model") or settings.get("writer") or "")

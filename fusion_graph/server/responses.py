@@ -117,7 +117,7 @@ async def _begun(request: Request, owner: str, raw: bytes) -> tuple[AskedRespons
     await asyncio.to_thread(check_models, asked.turn, state.config)
     settings = await asyncio.to_thread(resolve, asked.turn.settings, environ=state.config.environ)
     plain = asked.plain or state.config.keys.is_plain(owner)
-    client = client_of(asked, settings, items) | {"plain": plain}
+    client = client_of(asked, settings.writer, items, plain=plain)
     return asked, await run_of(request, owner, raw, asked.turn, client)
 
 

@@ -67,6 +67,7 @@ async def run_of(request: Request, owner: str, raw: bytes, turn: Turn, client: M
         return await runs.start(turn.messages, settings, client=client, **brought)
 
     is_retry = headers.get("x-stainless-retry-count", "0") != "0"
-    asked = Asked(owner, raw, headers.get("idempotency-key", ""), is_retry=is_retry)
+    body = request.url.path.encode() + b"\n" + raw  # the same words may be another request elsewhere
+    asked = Asked(owner, body, headers.get("idempotency-key", ""), is_retry=is_retry)
     found: Run = await state.sharing.get(asked, start)
     return found

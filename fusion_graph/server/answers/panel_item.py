@@ -1,7 +1,6 @@
 """The panel's work as one item of a response: seats, comparison, and what they brought."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fusion_graph.results import wire_analysis
@@ -13,21 +12,12 @@ from fusion_graph.server.deliberations import CALL_ID
 _BROUGHT = ("analysis", "responses", "failed_models", "sources", "error", "failure_reason")
 
 
-@dataclass(frozen=True, slots=True)
-class Roles:
-    """Who plays which role in a run: names of models, of the panel by seat."""
-
-    writer: str
-    judge: str
-    panel: Sequence[str]
-
-
 class PanelItem:
     """What is told of a panel. Seats that are asked again after a restart are added again, at the same `panel_index`."""
 
-    def __init__(self, output: Output, roles: Roles) -> None:
+    def __init__(self, output: Output) -> None:
         self._output = output
-        self._roles = roles
+        self._models: dict[int, str] = {}  # by seat
         self._id = f"{CALL_ID}{output.run_id}"
         self._index = -1
         self._is_open = False
@@ -74,11 +64,12 @@ class PanelItem:
         return {"type": f"response.fusion_call.{word}", "output_index": self._index, "item_id": self._id, **fields}
 
     def _seat(self, word: str, event: Event, **fields: Any) -> Wire:
-        number = event["seat"] - 1
-        return self._word(f"panel.{word}", model=self._roles.panel[number], panel_index=number, **fields)
+        seat = event["seat"]
+        return self._word(f"panel.{word}", model=self._models[seat], panel_index=seat - 1, **fields)
 
     def _started(self, event: Event) -> Iterator[Wire]:
         yield from self._opened()
+        self._models[event["seat"]] = event["model"]
         yield self._seat("added", event)
 
     def _delta(self, event: Event) -> Iterator[Wire]:
@@ -98,11 +89,11 @@ class PanelItem:
 
     def _compares(self, event: Event) -> Iterator[Wire]:
         yield from self._opened()
-        judge = event.get("model") or self._roles.judge
+        judge = event["model"]
         yield self._word("analysis.in_progress", analyst_model=judge, judge_model=judge)
 
     def _compared(self, event: Event) -> Iterator[Wire]:
-        seats: Any = [{"seat": number, "model": model} for number, model in enumerate(self._roles.panel, 1)]
+        seats: Any = [{"seat": seat, "model": model} for seat, model in self._models.items()]
         analysis = wire_analysis(event["analysis"], seats)
         yield from self._opened()
         yield self._word("analysis.completed", analysis=analysis)

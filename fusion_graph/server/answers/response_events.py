@@ -26,7 +26,7 @@ class ResponseEvents:
         self._response = response
         self._after = after
         self._output = Output(response.run_id)
-        self._panel = PanelItem(self._output, response.roles) if shows_panel else None
+        self._panel = PanelItem(self._output) if shows_panel else None
         self._answer = AnswerItems(self._output, lambda seq: seq * STEP)
         self._seq = 0
         self._alive = _ALIVE

@@ -5,7 +5,6 @@ from typing import Any, Literal, TypeAlias
 
 from fusion_graph.saying import finish_reason
 from fusion_graph.server.answers.completions import error_of, own_word, usage
-from fusion_graph.server.answers.panel_item import Roles
 from fusion_graph.server.errors import error_body
 
 ID = "resp_"  # before a run's id
@@ -16,15 +15,14 @@ _CODES = {429: "rate_limit_exceeded"}  # OpenAI's words for what else is a `serv
 class ResponseObject:
     """One run as a response. `told` are the fields of its request that it repeats."""
 
-    def __init__(self, run_id: str, roles: Roles, told: Mapping[str, Any], created_at: float) -> None:
+    def __init__(self, run_id: str, model: str, told: Mapping[str, Any], created_at: float) -> None:
         self.run_id = run_id
-        self.roles = roles
         self._head = {
             **told,
             "id": f"{ID}{run_id}",
             "object": "response",
             "created_at": int(created_at),
-            "model": roles.writer,
+            "model": model,
             "provider": "fusion_graph",
         }
 

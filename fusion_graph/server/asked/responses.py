@@ -20,7 +20,7 @@ MAX_STEPS = 30  # of server tools in one request
 STEPS, COST = "step_count_is", "max_cost"
 _FLAGS = ("background", "store", "stream", "parallel_tool_calls")
 _UNKNOWN = ("conversation", "prompt")  # state that this server does not keep
-# Fields of this request, and what chat completions call them; the longer name first where one begins the other.
+# What chat completions call fields of this request.
 _WORDS = {"response_format": "text.format", "max_completion_tokens": "max_output_tokens"}
 # What a response tells of its request, and what it says where the request says nothing.
 TOLD: dict[str, Any] = {

@@ -7,6 +7,8 @@ import pytest
 
 from tests.server.conftest import Serve, Served, judge_and_writer
 from tests.server.responses.asking import asked, events, fetched, replayed, shown, streaming, text_of
+from tests.server.responses.published import check_event
+from tests.server.talk import held, lines
 
 
 @pytest.fixture
@@ -59,3 +61,21 @@ def test_after_the_last_event_there_is_nothing_more(served: Served) -> None:
     whole = streamed(served)
 
     assert replayed(served, whole[0]["response"]["id"], whole[-1]["sequence_number"]) == []
+
+
+def test_a_run_of_chat_completions_is_a_response_as_well_while_it_is_under_way_and_after(serve: Serve) -> None:
+    reached, go, waits = held()
+    served = serve(east=waits, judge=judge_and_writer)
+    with served.streaming() as response:
+        assert reached.wait(20)
+        response_id = f"resp_{response.headers['x-fusion-run-id']}"
+        under_way = fetched(served, response_id).json()
+        go.set()
+        lines(response)
+
+    ended, followed = fetched(served, response_id).json(), replayed(served, response_id)
+
+    assert (under_way["status"], ended["status"]) == ("in_progress", "completed")
+    assert text_of(ended) == shown(followed).text == "The answer is 1 [1]."
+    for event in followed:
+        check_event(event)
