@@ -12,6 +12,7 @@ from fusion_graph.saying import Saying
 from fusion_graph.schemas import Event
 from fusion_graph.server.answers.completions import Completion
 from fusion_graph.server.errors import fault_of, log_fault
+from fusion_graph.server.pauses import with_pauses
 from fusion_graph.server.sharing import Run
 
 BYTE_EVERY = 3.0  # seconds; some clients give up after 5
@@ -50,7 +51,7 @@ async def paced(
 ) -> AsyncGenerator[bytes, None]:
     """Yield what events say; where they say nothing, a comment every few seconds, now and then what `alive` says."""
     last_byte = last_chunk = time.monotonic()
-    async with aclosing(_with_pauses(events)) as coming:
+    async with aclosing(with_pauses(events, BYTE_EVERY / _TICK)) as coming:
         async for event in coming:
             pieces, now = said(event) if event else [], time.monotonic()
             if not pieces and now - last_chunk >= CHUNK_EVERY and (piece := alive()):
@@ -94,31 +95,6 @@ async def spaced(answer: "asyncio.Future[bytes]") -> AsyncGenerator[bytes, None]
         if not answer.done():
             yield b" \n"
     yield answer.result()
-
-
-async def _with_pauses(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event | None, None]:
-    """Yield what comes, and None whenever nothing has come for a while."""
-    coming: asyncio.Task[Event | None] | None = None
-    try:
-        while True:
-            coming = coming or asyncio.ensure_future(_next(events))
-            done, _ = await asyncio.wait([coming], timeout=BYTE_EVERY / _TICK)
-            if not done:
-                yield None
-                continue
-            found, coming = coming.result(), None
-            if found is None:
-                return
-            yield found
-    finally:
-        if coming:
-            coming.cancel()
-            await asyncio.wait([coming])
-        await events.aclose()
-
-
-async def _next(events: AsyncGenerator[Event, None]) -> Event | None:
-    return await anext(events, None)
 
 
 def sse(chunk: dict[str, Any], event: str = "") -> bytes:

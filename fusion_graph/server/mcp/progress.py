@@ -1,8 +1,7 @@
 """How far a run is, for progress notifications: a figure that only grows, and a line of words."""
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -11,8 +10,10 @@ from fusion_graph.events import LiveRun
 from fusion_graph.ledger import own_calls, spent
 from fusion_graph.schemas import Event
 from fusion_graph.server.mcp.markdown import cost_words
+from fusion_graph.server.pauses import with_pauses
 
 MAX_MESSAGE = 200  # characters that clients show
+_LOOKS = 4  # at the clock, in a heartbeat
 _MAX_TARGET = 60
 _VERBS = {"web_search": "searches", "web_fetch": "reads", "bash": "runs"}
 _DOING = {
@@ -93,40 +94,16 @@ def _tool_words(event: Event) -> str:
 
 async def follow(live: LiveRun, steps: Steps, tell: Tell, *, seconds: float, heartbeat: float) -> None:
     """Tell each milestone of a run, and where it is at every heartbeat, until its end or for so many seconds."""
-    began = time.time()
-    await steps.tell(tell)
-    async with aclosing(_until(live.events(), seconds, heartbeat)) as coming:
-        async for event in coming:
-            # What happened before this call is no news.
-            if event is None or (steps.note(event) and event["at"] >= began):
-                await steps.tell(tell)
-
-
-async def _until(
-    events: AsyncGenerator[Event, None], seconds: float, heartbeat: float
-) -> AsyncGenerator[Event | None, None]:
-    """Yield what comes, and None at every heartbeat, until the last event or for so many seconds."""
-    now = time.monotonic()
+    began, now = time.time(), time.monotonic()
     end, beat = now + seconds, now + heartbeat
-    coming: asyncio.Task[Event | None] | None = None
-    try:
-        while (now := time.monotonic()) < end:
-            coming = coming or asyncio.ensure_future(_next(events))
-            await asyncio.wait([coming], timeout=max(0.0, min(beat, end) - now))
-            if time.monotonic() >= beat:
-                beat = time.monotonic() + heartbeat
-                yield None
-            if coming.done():
-                found, coming = coming.result(), None
-                if found is None:
-                    return
-                yield found
-    finally:
-        if coming:
-            coming.cancel()
-            await asyncio.wait([coming])
-        await events.aclose()
-
-
-async def _next(events: AsyncGenerator[Event, None]) -> Event | None:
-    return await anext(events, None)
+    await steps.tell(tell)
+    async with aclosing(with_pauses(live.events(), min(seconds, heartbeat) / _LOOKS)) as coming:
+        async for event in coming:
+            now = time.monotonic()
+            # What happened before this call is no news.
+            is_news = event is not None and steps.note(event) and event["at"] >= began
+            if is_news or now >= beat:
+                beat = now + heartbeat if now >= beat else beat
+                await steps.tell(tell)
+            if now >= end:
+                return
