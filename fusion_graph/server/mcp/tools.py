@@ -96,20 +96,17 @@ class Tools:
         return render_price(price), price
 
     async def cancel(self, given: CancelArguments, asker: Asker) -> tuple[str, Cancelled]:
-        """Stop a run; what is paid stays. One that is not under way stays as it is.
+        """Stop a run; what is paid stays. One that has ended stays as it is.
 
         Raises:
             RunNotFoundError: the caller has no such run.
             RunBusyError: another process is at work on it.
         """
         row = await self._row(given.run_id, asker.owner)
-        if live := self._runs.live(row["run_id"]):
-            await live.cancel()
-        elif row["status"] == "running":
-            raise RunBusyError(f"another process is at work on run {row['run_id']}", hint="stop it there")
+        await self._runs.cancel(row["run_id"])
         status = (await self._runs.get(row["run_id"]))["status"]
         told = Cancelled(run_id=row["run_id"], status=status, next=next_step(status, row["run_id"]))
-        said = "It is stopped; what was paid is kept." if live else "Nothing was under way."
+        said = "Nothing was under way." if status == row["status"] else "It is stopped; what was paid is kept."
         return f"{said} Status: {status}." + (f" Next: {told.next}." if told.next else ""), told
 
     async def whole(self, run_id: str, owner: str) -> str:
