@@ -67,7 +67,8 @@ def test_a_client_that_names_the_response_before_sends_only_what_is_new(client: 
 
     fails_at(saw)
     assert saw["talk"] == [ANSWER, ANSWER]
-    assert [item["content"] for item in stage.sent("Who paid for it?")] == ["Who paid for it?"]
+    sent = stage.sent("Who paid for it?")
+    assert [part["text"] for item in sent for part in item["content"]] == ["Who paid for it?"]
     assert stage.asked("Who paid for it?") == ONE_RUN
     panel = [entry.text for entry in stage.entries("Who paid for it?") if entry.model in PANEL]
     assert all("Who planned it?" in text and ANSWER in text for text in panel)
