@@ -60,6 +60,7 @@ class Narrator:
         self._attempt: dict[str, str] = {}  # subject -> the attempt its latest text is from
         self._done: set[str] = set()
         self._calls: set[str] = set()
+        self._models: dict[str, str] = {}  # subject -> who works on it
         for event in past:
             self._recall(event)
 
@@ -71,6 +72,7 @@ class Narrator:
             subject = event["item"].rsplit("_", 1)[0]
             if kind.endswith("_started"):
                 self._open[subject] = event["item"]
+                self._models |= {subject: event["model"]} if "model" in event else {}
             elif kind.endswith(("_finished", "_failed", "_incomplete")) and kind != "tool_finished":
                 self._open.pop(subject, None)
                 self._done |= set() if kind == "item_incomplete" else {subject}
@@ -109,6 +111,10 @@ class Narrator:
     def _started(self, subject: str, **fields: Any) -> list[Event]:
         if subject in self._open:
             return []
+        if "model" in fields:
+            self._models[subject] = fields["model"]
+        elif subject in self._models:  # a seat that goes on where an earlier process left it
+            fields["model"] = self._models[subject]
         self._open[subject] = f"{subject}_{uuid.uuid4().hex[:12]}"
         kind = "panelist_started" if subject.startswith("seat") else f"{subject}_started"
         return [self.event(kind, item=self._open[subject], **fields)]

@@ -69,7 +69,7 @@ class PanelItem:
 
     def _started(self, event: Event) -> Iterator[Wire]:
         yield from self._opened()
-        self._models[event["seat"]] = event["model"]
+        self._models[event["seat"]] = event.get("model") or self._models.get(event["seat"], "")
         yield self._seat("added", event)
 
     def _delta(self, event: Event) -> Iterator[Wire]:
@@ -89,7 +89,7 @@ class PanelItem:
 
     def _compares(self, event: Event) -> Iterator[Wire]:
         yield from self._opened()
-        judge = event["model"]
+        judge = event.get("model", "")
         yield self._word("analysis.in_progress", analyst_model=judge, judge_model=judge)
 
     def _compared(self, event: Event) -> Iterator[Wire]:
