@@ -80,9 +80,10 @@ def _spawn(command: Mapping[str, Any]) -> int:
 
 def _serve() -> None:
     import langchain_openai  # noqa: F401, PLC0415
+    import uvicorn  # noqa: F401, PLC0415
 
     import fusion_graph.cli  # noqa: PLC0415
-    import fusion_graph.runs  # noqa: F401, PLC0415
+    import fusion_graph.server.app  # noqa: F401, PLC0415
     from fusion_graph.models import estimate_price  # noqa: PLC0415
 
     estimate_price("openai:gpt-5", 1, 1)

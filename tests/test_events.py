@@ -125,8 +125,10 @@ async def test_a_cancelled_waiter_does_not_stop_the_run() -> None:
 
 async def test_cancelling_stops_every_seat_and_says_so() -> None:
     stopped: list[str] = []
+    at_work = asyncio.Semaphore(0)
 
     async def waits(request: ScriptedRequest) -> str:
+        at_work.release()
         try:
             await asyncio.sleep(3600)
         finally:
@@ -134,7 +136,8 @@ async def test_cancelling_stops_every_seat_and_says_so() -> None:
         return "never"
 
     live = live_run(scripted(north=waits, south=waits, east=waits))
-    await asyncio.sleep(0.2)
+    for _ in range(3):
+        await at_work.acquire()
 
     await live.cancel()
 

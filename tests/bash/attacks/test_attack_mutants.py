@@ -20,7 +20,8 @@ from tests.bash.attacks.stage import World, problem, works
 from tests.bash.attacks.table import CASES
 from tests.guards.mutation import mutated
 
-pytestmark = pytest.mark.timeout(120)  # a mutant that survives has the whole suite tried on it
+# Minutes for all of them, and a mutant that survives has the whole suite tried on it.
+pytestmark = [pytest.mark.full, pytest.mark.timeout(120)]
 Edits = Mapping[ModuleType, Mapping[str, str]]
 
 
