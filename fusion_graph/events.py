@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
-from fusion_graph.calls import Journal, RunScope, error_of, run_scope
+from fusion_graph.calls import Closable, Journal, RunScope, error_of, run_scope
 from fusion_graph.results import panel_result, run_result
 from fusion_graph.schemas import CallEntry, CallError, Event, RunState, SeatResult
 from fusion_graph.settings import FusionSettings
@@ -26,6 +26,7 @@ SAVED_AT_ONCE = 64  # deltas that may wait in memory for the next event of anoth
 RESERVED = 1000  # sequence numbers noted ahead, so that a killed process's unsaved ones are never given out again
 _log = logging.getLogger(__name__)
 _WHOLE = frozenset({"answer", "tool_calls", "cut", "empty"})  # outcomes whose text stands
+_AFTER_PANEL = frozenset({"analysis_started", "analysis_finished", "analysis_absent"})
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 
@@ -219,6 +220,7 @@ class LiveRun:
         self._reserved = self._narrator.seq
         self._changed = asyncio.Event()
         self._listeners = int(told)
+        self._panel: Closable | None = None  # that is at work
         self._stopped_as: RunState = "cancelled"
         self._is_stopped = False
         self._task: asyncio.Task[dict[str, Any]] | None = None
@@ -268,6 +270,16 @@ class LiveRun:
         if self._task is not None:
             await asyncio.wait([self._task])
 
+    def answer_now(self) -> bool:
+        """Let the panel answer from what it has, as when its quorum is reached; said again, cut it at once.
+
+        Return whether a panel is at work. Losable as the quorum is: a run that is gone on with knows nothing of it.
+        """
+        if self._panel is None or self.is_over:
+            return False
+        self._panel.close()
+        return True
+
     async def events(self, after: int = 0) -> AsyncGenerator[Event, None]:
         """Yield this process's events with a number above `after`, then new ones until the last. Text comes as deltas."""
         index = 0
@@ -288,7 +300,7 @@ class LiveRun:
     async def _run(
         self, graph: Graph, graph_input: Any, config: RunnableConfig, context: FusionSettings | None, *, durable: bool
     ) -> dict[str, Any]:
-        run_scope.set(RunScope(self.run_id, self._journal, lambda: self._listeners > 0))
+        run_scope.set(RunScope(self.run_id, self._journal, lambda: self._listeners > 0, on_panel=self._begins))
         try:
             await self._tell([*self._narrator.resumed(), self._narrator.event("run_started")])
             return await self._follow(graph, graph_input, config, context, durable=durable)
@@ -299,6 +311,9 @@ class LiveRun:
             # Not swallowed: listeners learn of it here, whoever waits for the result gets the exception itself.
             await self._fail("failed", error_of(exception))
             raise
+
+    def _begins(self, panel: Closable) -> None:
+        self._panel = panel
 
     async def _fail(self, status: RunState, error: CallError) -> None:
         """Store how the run stands and tell listeners, who learn of it even if nothing can be stored any more."""
@@ -376,5 +391,7 @@ class LiveRun:
     def _hear(self, events: Sequence[Event]) -> None:
         """Give events to whoever listens in this process."""
         self._told += events
+        if any(event["type"] in _AFTER_PANEL for event in events):
+            self._panel = None
         self._changed.set()
         self._changed = asyncio.Event()

@@ -7,6 +7,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from fusion_graph import prompts
 from fusion_graph.errors import SettingsError
+from fusion_graph.estimate import Estimate, render_again
 from fusion_graph.nodes.route import waiting_seats
 from fusion_graph.results import answered
 from fusion_graph.schemas import Role, SeatResult
@@ -47,11 +48,22 @@ class ForkPlan(NamedTuple):
         """How many answers are taken over."""
         return len(answered(self.values["results"]))
 
+    def told(self, cost: Estimate) -> str:
+        """Return in one line what is paid, what is taken over without paying, and what that will cost."""
+        has_analysis = self.values["analysis"] is not None
+        return render_again(cost, before=self.paid, answers=self.answers, has_analysis=has_analysis)
+
 
 def forked_state(
-    values: Mapping[str, Any], judge: str, writer: str, add_seats: Sequence[str | Seat], *, retry_failed: bool
+    values: Mapping[str, Any],
+    judge: str,
+    writer: str,
+    add_seats: Sequence[str | Seat],
+    *,
+    retry_failed: bool,
+    cap: float | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """Return the state a fork starts from, and the node it counts as having run."""
+    """Return the state a fork starts from, and the node it counts as having run. `cap`: its budget is no more than that."""
     results = [r for r in values.get("results") or [] if r["content"] or not retry_failed]
     if not values.get("results"):
         raise _none_asked(values)
@@ -63,10 +75,10 @@ def forked_state(
         )
     old = load_settings(values["settings"])
     panel = [*old.seats, *(Seat(model=seat) if isinstance(seat, str) else seat for seat in add_seats)]
-    changed = {"panel": [seat.model_dump(mode="json") for seat in panel]}
-    settings = FusionSettings.model_validate(
-        old.dump() | changed | ({"judge": judge} if judge else {}) | ({"writer": writer} if writer else {})
-    )
+    changed: dict[str, Any] = {"panel": [seat.model_dump(mode="json") for seat in panel]}
+    changed |= ({"judge": judge} if judge else {}) | ({"writer": writer} if writer else {})
+    changed |= {} if cap is None else {"max_cost_usd": min(cap, old.max_cost_usd or cap)}
+    settings = FusionSettings.model_validate(old.dump() | changed)
     again = bool(judge or add_seats or len(results) < len(values["results"]))
     redone = {"judge", "writer"} if again else {"writer"}  # what is made anew is no part of what the new answer cost
     state = {

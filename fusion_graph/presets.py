@@ -9,7 +9,7 @@ stores complete settings, which would else leave nothing of the new one but its 
 import copy
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -125,6 +125,12 @@ def load_presets(environ: Mapping[str, str] = os.environ) -> dict[str, Preset]:
     except OSError as error:
         raise _unreadable(own, error) from error
     return copy.deepcopy(_read_presets(own, (found.st_mtime_ns, found.st_size)))
+
+
+def preset_of(name: str, panel: Sequence[str], presets: Mapping[str, Preset]) -> str:
+    """Return a preset's name if these models are the panel it has, else ""."""
+    seats = presets[name]["settings"].get("panel", []) if name in presets else []
+    return name if [seat if isinstance(seat, str) else seat["model"] for seat in seats] == [*panel] else ""
 
 
 @lru_cache(maxsize=8)

@@ -2,17 +2,33 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from langchain_core.messages import AIMessage
+from langgraph.types import StateSnapshot
 
 from fusion_graph.database.address import faults
 from fusion_graph.events import Graph
+from fusion_graph.results import run_result
 from fusion_graph.savers import FencedSaver
 from fusion_graph.schemas import ENDED, CallEntry, Event, RunState
 from fusion_graph.store import LEASE_SECONDS, RunStore, lease_lost
+from fusion_graph.summaries import Summaries, summary_of
+
+
+def is_of(snapshot: StateSnapshot, run_id: str) -> bool:
+    """Say whether a state is this run's, and not that of another turn of its thread."""
+    return (snapshot.metadata or {}).get("fusion_run") == run_id
+
+
+async def so_far(store: RunStore, values: Mapping[str, Any], run_id: str, thread_id: str) -> dict[str, Any]:
+    """Return the result object of a run that has not come to one: what its state holds, and the journal beside it."""
+    calls = list(values.get("calls") or [])
+    known = {call["id"] for call in calls}
+    calls += [call for call in await store.attempts(run_id) if call["id"] not in known]
+    return run_result(run_id, thread_id, {**values, "calls": calls})
 
 
 class RunRecord:
@@ -81,3 +97,8 @@ class RunRecord:
         if is_ours and status in ENDED:
             await self._store.compact(self._run_id)
         await self._store.release(self._thread_id, self.token)
+        if is_ours:
+            values = snapshot.values if is_of(snapshot, self._run_id) else {}
+            told = result or await so_far(self._store, values, self._run_id, self._thread_id)
+            starts = await self._store.starts(self._run_id)
+            await Summaries(self._store.db).keep(self._run_id, summary_of(told), starts)

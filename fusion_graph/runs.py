@@ -27,19 +27,19 @@ from fusion_graph import prompts
 from fusion_graph.claims import Claims
 from fusion_graph.deployment import Parts
 from fusion_graph.errors import SettingsError
-from fusion_graph.estimate import Estimate, render_again, without_role
+from fusion_graph.estimate import Estimate, without_role
 from fusion_graph.events import Graph, LiveRun, Narrator
 from fusion_graph.forks import ForkPlan, forked_state
 from fusion_graph.graph import build_graph
-from fusion_graph.records import RunRecord
-from fusion_graph.results import run_result
+from fusion_graph.records import RunRecord, is_of, so_far
 from fusion_graph.retention import Retention
 from fusion_graph.savers import FencedSaver, open_saver
-from fusion_graph.schemas import Caller, Event
+from fusion_graph.schemas import Caller, Event, RunState
 from fusion_graph.seats import Seat
 from fusion_graph.settings import FusionSettings, load_settings
 from fusion_graph.state import PanelState
 from fusion_graph.store import RunRow, RunStore, open_store
+from fusion_graph.summaries import ListedRun, Summaries
 
 MAX_QUESTION_CHARS = 200  # of the question in lists
 
@@ -72,6 +72,7 @@ class Runs:
         self.graph = graph
         self.claims = Claims(store.db)
         self.retention = Retention(store.db)
+        self.summaries = Summaries(store.db)
         self._parts = parts
         self._live: dict[str, LiveRun] = {}
         self._resuming = asyncio.Lock()
@@ -145,9 +146,9 @@ class Runs:
         """Return the graph's state of a run as it was last."""
         # Named, a checkpoint comes without what seats wrote after it: the paid answers of a panel that was stopped.
         snapshot = await self.graph.aget_state(_config(row["thread_id"]))
-        if not _is_of(snapshot, row):
+        if not is_of(snapshot, row["run_id"]) and row["checkpoint_id"]:
             snapshot = await self.graph.aget_state(_config(row["thread_id"], row["checkpoint_id"]))
-        return snapshot.values
+        return snapshot.values if is_of(snapshot, row["run_id"]) else {}
 
     async def resume(self, run_id: str, decision: Mapping[str, Any] | None = None) -> LiveRun:
         """Go on with a run where its last process left it; one that is under way here is returned as it is.
@@ -172,7 +173,7 @@ class Runs:
         if decision is not None and not waits:
             message = f"run {row['run_id'][:8]} does not wait for approval: it is {row['status']}"
             raise SettingsError(message, field="decision", hint="fusion runs resume RUN goes on without a decision")
-        if waits and not _is_of(await self.graph.aget_state(_config(row["thread_id"])), row):
+        if waits and not is_of(await self.graph.aget_state(_config(row["thread_id"])), row["run_id"]):
             message = (
                 f"run {row['run_id'][:8]} no longer waits for approval: a later message of its thread took its place"
             )
@@ -210,34 +211,40 @@ class Runs:
         writer: str = "",
         add_seats: Sequence[str | Seat] = (),
         retry_failed: bool = False,
+        cap: float | None = None,
     ) -> ForkPlan:
-        """Return what such a fork would do; nothing is stored, nothing paid. Raises what `fork` raises."""
+        """Return what such a fork would do; nothing is stored, nothing paid. Raises what `fork` raises.
+
+        `cap`: its budget is no more US dollars than that.
+        """
         row = await self.store.get(run_id)
         before = await self.state(row)
-        values, node = forked_state(before, judge, writer, add_seats, retry_failed=retry_failed)
+        values, node = forked_state(before, judge, writer, add_seats, retry_failed=retry_failed, cap=cap)
         await asyncio.to_thread(self._parts.settle, load_settings(values["settings"]), stored=None)
         paid = frozenset((call["role"], call["seat"]) for call in before.get("calls") or [])
         return ForkPlan(row, values, node, paid)
 
     async def paid_again(self, plan: ForkPlan) -> str:
         """Return in one line what a fork pays, what it takes over without paying, and what that will cost."""
-        cost = await self.estimate(plan.settings, plan.seats)
-        return render_again(
-            cost if plan.compares else without_role(cost, "judge"),
-            before=plan.paid,
-            answers=plan.answers,
-            has_analysis=plan.values["analysis"] is not None,
-        )
+        return plan.told(await self.estimate_fork(plan))
 
-    async def begin_fork(self, plan: ForkPlan, *, owner: str = "") -> LiveRun:
-        """Start the run that was planned, on a new thread."""
+    async def estimate_fork(self, plan: ForkPlan) -> Estimate:
+        """Return what a fork would cost."""
+        cost = await self.estimate(plan.settings, plan.seats)
+        return cost if plan.compares else without_role(cost, "judge")
+
+    async def begin_fork(
+        self, plan: ForkPlan, *, owner: str = "", run_id: str = "", client: Mapping[str, Any] | None = None
+    ) -> LiveRun:
+        """Start the run that was planned, on a new thread. `client` as in `start`: the other run's has not asked for it."""
+        kept = {name: part for name, part in plan.parent["input"].items() if name != "client"}
+        kept |= {"client": dict(client)} if client else {}
         new = _new_row(
             uuid.uuid4().hex,
             plan.values["messages"],
-            {
-                name: kept for name, kept in plan.parent["input"].items() if name != "client"
-            },  # nobody asked for it there
+            kept,
             owner=owner,
+            run_id=run_id,
             parent_id=plan.parent["run_id"],
         )
         return await self._begin_at(plan.node, plan.values, new)
@@ -251,31 +258,34 @@ class Runs:
 
     async def get(self, run_id: str) -> RunRow:
         """Return a run as the store keeps it. Raises RunNotFoundError."""
-        return await self._current(await self.store.get(run_id))
+        row = await self.store.get(run_id)
+        return {**row, "status": await self.status_of(row)}
 
     async def unfinished(self) -> list[RunRow]:
         """Return the runs that a process left in the middle, or is at work on."""
-        return [await self._current(row) for row in await self.store.of_status("running", "stopped")]
+        rows = await self.store.of_status("running", "stopped")
+        return [{**row, "status": await self.status_of(row)} for row in rows]
 
     async def list(self, *, owner: str | None = None, limit: int = 50) -> list[RunRow]:
         """Return the newest runs first; one whose process is gone is told as `stopped`."""
-        return [await self._current(row) for row in await self.store.latest(owner=owner, limit=limit)]
+        rows = await self.store.latest(owner=owner, limit=limit)
+        return [{**row, "status": await self.status_of(row)} for row in rows]
 
-    async def _current(self, row: RunRow) -> RunRow:
-        lost = row["status"] == "running" and not await self.store.is_held(row["thread_id"])
-        return {**row, "status": "stopped"} if lost else row
+    async def status_of(self, run: RunRow | ListedRun) -> RunState:
+        """Return how a run stands: one whose process is gone is `stopped`."""
+        lost = run["status"] == "running" and not await self.store.is_held(run["thread_id"])
+        return "stopped" if lost else run["status"]
 
     async def show(self, run_id: str) -> dict[str, Any]:
         """Return the result of a run; of one that has not ended, what its state and its journal hold so far."""
         row = await self.get(run_id)
-        if row["result"] is not None:
-            return row["result"]
-        snapshot = await self.graph.aget_state(_config(row["thread_id"]))
-        values = dict(snapshot.values) if _is_of(snapshot, row) else {}
-        known = {call["id"] for call in values.get("calls") or []}
-        calls = [call for call in await self.store.attempts(row["run_id"]) if call["id"] not in known]
-        values["calls"] = [*(values.get("calls") or []), *calls]
-        return run_result(row["run_id"], row["thread_id"], values) | {"status": row["status"]}
+        return _result(row) or (await self.read(row))[0]
+
+    async def read(self, row: RunRow) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        """Return the result of a run as `show` does, and the graph's state that it is from."""
+        values = await self.state(row)
+        told = _result(row) or await so_far(self.store, values, row["run_id"], row["thread_id"])
+        return told | {"status": row["status"]}, values
 
     async def events(self, run_id: str, after: int = 0, *, seen: int | None = None) -> AsyncGenerator[Event, None]:
         """Yield the events of a run with a number above `after`: the stored ones, then, if it is under way here, the live.
@@ -419,15 +429,16 @@ def _new_row(
     }
 
 
-def _is_of(snapshot: StateSnapshot, row: RunRow) -> bool:
-    return (snapshot.metadata or {}).get("fusion_run") == row["run_id"]
+def _result(row: RunRow) -> dict[str, Any] | None:
+    """Return what a run came to; of one that goes on, what it came to before a pause is no result."""
+    return row["result"] if row["result"] and row["result"]["status"] == row["status"] else None
 
 
 def _graph_input(row: RunRow, snapshot: StateSnapshot, decision: Mapping[str, Any] | None) -> Any:
     """Return what to start the graph with: None goes on from the checkpoint, if this run has one."""
     if decision is not None:
         return Command(resume=dict(decision))
-    if _is_of(snapshot, row) or row["input"].get("forked"):
+    if is_of(snapshot, row["run_id"]) or row["input"].get("forked"):
         return None
     caller = row["input"]["caller"]
     return {"messages": messages_from_dict(row["input"]["messages"])} | ({"caller": caller} if caller else {})

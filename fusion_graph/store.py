@@ -24,6 +24,7 @@ from fusion_graph.errors import LeaseLostError, RunBusyError, RunNotFoundError
 from fusion_graph.estimate import CallSize
 from fusion_graph.retention import TABLES as _RETENTION
 from fusion_graph.schemas import CallEntry, Event, RunState
+from fusion_graph.summaries import TABLE as _SUMMARIES
 
 LEASE_SECONDS = 30.0
 _IS_DELTA = "type LIKE '%\\_delta' ESCAPE '\\'"
@@ -37,6 +38,7 @@ CREATE TABLE IF NOT EXISTS fusion_runs (
 CREATE INDEX IF NOT EXISTS fusion_runs_by_time ON fusion_runs (created_at DESC);
 CREATE INDEX IF NOT EXISTS fusion_runs_by_thread ON fusion_runs (thread_id);
 CREATE INDEX IF NOT EXISTS fusion_runs_by_status ON fusion_runs (status);
+CREATE INDEX IF NOT EXISTS fusion_runs_by_parent ON fusion_runs (parent_id);
 CREATE TABLE IF NOT EXISTS fusion_leases (
     thread_id TEXT PRIMARY KEY, token TEXT NOT NULL, holder TEXT NOT NULL, until DOUBLE PRECISION NOT NULL);
 CREATE TABLE IF NOT EXISTS fusion_events (
@@ -110,7 +112,7 @@ class RunStore:
 
     async def set_up(self) -> None:
         """Create what is not there yet."""
-        await self.db.make((_TABLES + _CLAIMS + _RETENTION).format(**self.db.dialect.words))
+        await self.db.make((_TABLES + _CLAIMS + _RETENTION + _SUMMARIES).format(**self.db.dialect.words))
 
     async def add(self, row: RunRow) -> None:
         """Store a new run."""
@@ -182,8 +184,8 @@ class RunStore:
 
         async def work(session: Session) -> None:
             await session.write(spent, (run_id,))
-            for table in ("fusion_events", "fusion_attempts", "fusion_claims", "fusion_unkept", "fusion_runs"):
-                await session.write(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))  # noqa: S608  (own table names)
+            for name in ("events", "attempts", "claims", "unkept", "summaries", "runs"):
+                await session.write(f"DELETE FROM fusion_{name} WHERE run_id = ?", (run_id,))  # noqa: S608  (own table names)
 
         await self.db.transact(work)
 

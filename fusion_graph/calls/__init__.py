@@ -4,6 +4,7 @@ from fusion_graph.calls.ask import Asker
 from fusion_graph.calls.call import (
     Ask,
     Call,
+    Closable,
     Cut,
     Emit,
     Journal,
@@ -21,6 +22,7 @@ __all__ = [
     "Ask",
     "Asker",
     "Call",
+    "Closable",
     "Cut",
     "Emit",
     "Journal",

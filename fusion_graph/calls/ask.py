@@ -242,7 +242,7 @@ async def _receive(
     """Return the model's whole message; what is heard as it comes is also gathered in `chunks`."""
     # Panel and judge are not the answer: LangGraph's message streams must not show them as if they were.
     config: RunnableConfig = {"tags": [] if call.role == "writer" else ["nostream", "langsmith:nostream"]}
-    if (emit is None or call.delta_event is None) and call.cut is None:
+    if (emit is None or call.delta_event is None) and not call.is_streamed:
         return sound(as_message(await model.ainvoke(list(call.messages), config)))
     preface = call.preface
     stream = cast("AsyncGenerator[AIMessage]", model.astream(list(call.messages), config))
@@ -324,11 +324,9 @@ def _as_sent(tool: BaseTool | Mapping[str, Any]) -> Any:
 
 
 def _late(call: Call) -> Result:
-    why = (
-        "cut, because enough others have answered"
-        if _is_over(call)
-        else f"no complete answer within {call.timeout_seconds:g} s"
-    )
+    why = f"no complete answer within {call.timeout_seconds:g} s"
+    if call.cut is not None and call.cut.is_over:
+        why = f"cut, because {call.cut.reason}"
     error: CallError = {"kind": "timeout", "message": why}
     return Result("timeout", error=error)
 

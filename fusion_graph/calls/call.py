@@ -55,6 +55,14 @@ class Journal(Protocol):
         ...
 
 
+class Closable(Protocol):
+    """What may be brought to its end from outside: the panel of a run."""
+
+    def close(self) -> None:
+        """Let it come to its end; said again, end it at once."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RunScope:
     """What one run carries inside its process beside its state. Losable: state and journal hold all that matters."""
@@ -62,6 +70,7 @@ class RunScope:
     run_id: str
     journal: Journal | None = None
     is_heard: Callable[[], bool] = bool  # does anybody listen to deltas? `bool()` is False
+    on_panel: Callable[[Closable], object] = bool  # is told of a panel that begins
 
 
 _NO_RUN = RunScope(run_id="")
@@ -78,6 +87,11 @@ class Cut(Protocol):
     @property
     def is_over(self) -> bool:
         """Whether nothing more is to be waited for."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why, in words that go on a `because`."""
         ...
 
     def watch(self, cut: Callable[[], None]) -> Callable[[], None]:
@@ -123,7 +137,8 @@ class Call:
     reasoning_event: str | None = None  # of its reasoning
     preface: str = ""  # what a listener is told before the model's first text
     fallback: str = ""  # the model that is asked if this one fails; '' for none
-    cut: Cut | None = None  # a call that may be cut is streamed, so that its text so far is there
+    cut: Cut | None = None
+    is_streamed: bool = False  # also where nobody listens, so that its text so far is there when it is cut
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fusion_graph.cli.app import Database, app, refused, tell, with_runs
-from fusion_graph.cli.serving import config_for
+from fusion_graph.cli.serving import config_for, prepared, who_may_ask
 from fusion_graph.errors import FusionError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -41,21 +41,18 @@ def serve_mcp(
             raise MissingPackageError(
                 "mcp is not installed", needed_by="fusion mcp", hint="pip install 'fusion-graph[mcp]'"
             )
-        config = config_for(host if http else "127.0.0.1", db)
-        _serve_http(config, host, port) if http else _serve_stdio(config, db)
+        _serve_http(host, port, db) if http else _serve_stdio(config_for("127.0.0.1", db), db)
     except FusionError as error:
         raise typer.Exit(refused(error, as_json=False)) from None
 
 
-def _serve_http(config: "ServerConfig", host: str, port: int) -> None:
+def _serve_http(host: str, port: int, db: str | None) -> None:
     from fusion_graph.server.draining import DrainingServer
     from fusion_graph.server.logs import LOGS
     from fusion_graph.server.mcp.http import PATH, make_mcp_app
 
-    served = make_mcp_app(config)
-    tell(
-        f"fusion serves MCP at http://{host}:{port}{PATH} ({'with API keys' if config.keys else 'no keys: for this machine'})"
-    )
+    config, served = prepared(lambda: config_for(host, db), make_mcp_app)
+    tell(f"fusion serves MCP at http://{host}:{port}{PATH} ({who_may_ask(config)})")
     DrainingServer(served, drain=0, host=host, port=port, log_level="warning", log_config=LOGS).run()
 
 

@@ -1,7 +1,8 @@
-"""`fusion serve`: the OpenAI-compatible server."""
+"""`fusion serve`: the OpenAI-compatible server; and what all commands share that serve over HTTP."""
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,10 @@ from fusion_graph.errors import FusionError, SettingsError
 from fusion_graph.urls import is_loopback
 
 if TYPE_CHECKING:
+    from fusion_graph.server.access.guard import Guard
     from fusion_graph.server.config import ServerConfig
+
+DRAIN_SECONDS = 5
 
 
 @app.command("serve")
@@ -21,10 +25,10 @@ def serve(
         str, typer.Option(help="Address to listen on; another than the loopback needs API keys.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8765,
-    drain: Annotated[int, typer.Option(help="Seconds that runs get to end when it is stopped.", min=0)] = 5,
+    drain: Annotated[int, typer.Option(help="Seconds that runs get to end when it is stopped.", min=0)] = DRAIN_SECONDS,
     db: Database = None,
 ) -> None:
-    """Serve fusion to any client of OpenAI's or OpenRouter's API: base URL http://127.0.0.1:8765/v1.
+    """Serve fusion to any client of OpenAI's or OpenRouter's API: base URL http://127.0.0.1:8765/v1. The page is at /.
 
     FUSION_API_KEYS (comma-separated, or one a line in the file FUSION_API_KEYS_FILE) says who may ask; without any, this
     machine alone. FUSION_SERVER_MODELS names models that may be asked for beside those of the presets; * any.
@@ -41,24 +45,36 @@ def serve(
     from fusion_graph.server.draining import DrainingServer
     from fusion_graph.server.logs import LOGS
 
+    config, served = prepared(lambda: config_for(host, db), make_app)
+    tell(f"fusion serves http://{host}:{port}/v1 ({who_may_ask(config)})")
+    DrainingServer(served, drain=drain, host=host, port=port, log_level="warning", log_config=LOGS).run()
+
+
+def prepared(
+    configure: "Callable[[], ServerConfig]", make: "Callable[[ServerConfig], Guard]"
+) -> "tuple[ServerConfig, Guard]":
+    """Return a server and how it is set up, its database tried. Whatever is wrong is told in words and ends the command."""
     try:
-        config = config_for(host, db)
-        served = make_app(config)
+        config = configure()
+        served = make(config)
         asyncio.run(_try(config))
     except FusionError as error:
         raise typer.Exit(refused(error, as_json=False)) from None
     except faults() as error:
         raise typer.Exit(unusable(config.db, error)) from None
-    tell(f"fusion serves http://{host}:{port}/v1 ({'with API keys' if config.keys else 'no keys: for this machine'})")
-    DrainingServer(served, drain=drain, host=host, port=port, log_level="warning", log_config=LOGS).run()
+    return config, served
 
 
 async def _try(config: "ServerConfig") -> None:
-    """Open the database and close it again: what is wrong with it is told in words here."""
     from fusion_graph.store import open_store
 
     async with open_store(config.db):
         pass
+
+
+def who_may_ask(config: "ServerConfig") -> str:
+    """Return whom a server answers."""
+    return "with API keys" if config.keys else "no keys: for this machine"
 
 
 def config_for(host: str, db: str | None) -> "ServerConfig":

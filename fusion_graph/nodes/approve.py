@@ -114,9 +114,8 @@ def _edited(
         if name not in (*EDITABLE, "estimate"):
             raise SettingsError(f"{name!r} cannot be edited here", field=name, value=value, hint=", ".join(EDITABLE))
     changed = {name: args[name] for name in EDITABLE if args.get(name) not in ("", None)}
-    if isinstance(limit := changed.get("max_cost_usd"), str):
-        changed["max_cost_usd"] = _MONEY.sub("", limit)
-    names = _names(changed.pop("panel", None))
+    changed |= {name: amount_in(value) for name, value in changed.items() if name == "max_cost_usd"}
+    names = names_in(changed.pop("panel", None))
     if names and names != _panel_names(settings, seats):
         if has_answers:
             raise SettingsError("seats that have answered keep their places", field="panel", value=names)
@@ -124,7 +123,12 @@ def _edited(
     return FusionSettings.model_validate(settings.dump() | changed)
 
 
-def _names(given: Any) -> list[str]:
+def amount_in(given: Any) -> Any:
+    """Return an amount of US dollars; of one that came back as text, its figures."""
+    return _MONEY.sub("", given) if isinstance(given, str) else given
+
+
+def names_in(given: Any) -> list[str]:
     """Return the models of a panel that came back as a list, a JSON list, or names with commas or lines between."""
     if isinstance(given, str) and given.lstrip().startswith("["):
         try:

@@ -19,7 +19,7 @@ from fusion_graph import prompts
 from fusion_graph.calls import Ask, Call, Emit, Reply
 from fusion_graph.evidence import sources_told
 from fusion_graph.nodes.asking import ask_with_room
-from fusion_graph.nodes.quorum import Panel, panel_of
+from fusion_graph.nodes.quorum import WANTED, Panel, panel_of
 from fusion_graph.nodes.seat_tools import FILES, READ, SOURCES, UNREADABLE, allowed, hidden, seconds_left, workspace_of
 from fusion_graph.schemas import CallEntry, CallError, SeatResult, Source
 from fusion_graph.settings import FusionSettings
@@ -41,8 +41,8 @@ async def call_model(
     started = time.monotonic()
     panel = panel_of(plan, runtime.control)
     if panel.is_over and steps:
-        return _cut_between_calls(state)
-    spent = "enough others have answered" if panel.is_closing and steps else _spent_budget(state)
+        return _cut_between_calls(state, panel)
+    spent = panel.reason if panel.reason and steps else _spent_budget(state)
     tools, missing = await offer_tools(plan, workspace_of(state, runtime))
     tools = [] if spent else tools
     if spent:
@@ -76,10 +76,10 @@ def _with_texts(state: PanelistState) -> list[Source]:
     return [{**source, "text": "\n".join(texts.get(source["key"], ()))} for source in state.get("found") or []]
 
 
-def _cut_between_calls(state: PanelistState) -> dict[str, Any]:
+def _cut_between_calls(state: PanelistState, panel: Panel) -> dict[str, Any]:
     """Return the result of a seat whose time ended in its research: what it said on the way, and what it found."""
     said = "\n\n".join(str(m.text) for m in state["messages"] if isinstance(m, AIMessage) and m.tool_calls and m.text)
-    error: CallError = {"kind": "timeout", "message": "cut, because enough others have answered"}
+    error: CallError = {"kind": "timeout", "message": f"cut, because {panel.reason}"}
     notes = [f"the answer is partial: {error['message']}"] if said else []
     result = _seat_result(state, said, error, notes, partial=bool(said))
     return {"results": [result], "sources": _with_texts(state)}
@@ -143,7 +143,8 @@ def _call(state: PanelistState, tools: Sequence[BaseTool], panel: Panel) -> Call
         max_tokens=plan["max_completion_tokens"],
         delta_event="panelist_delta",
         reasoning_event="panelist_reasoning_delta",
-        cut=panel if plan["quorum"] else None,
+        cut=panel,
+        is_streamed=bool(plan["quorum"]),
     )
 
 
@@ -152,9 +153,10 @@ async def _last_call(
 ) -> Reply:
     """Ask for the answer now; if even the notes overflow the model's context, once more with a quarter of them."""
     entries = list(prior)
+    told = "the user wants the answer now" if reason == WANTED else reason
     room = min(MAX_NOTES_CHARS, sum(len(str(message.text)) for message in state["messages"]))
     for number, max_chars in enumerate((room, room // 4)):
-        messages = prompts.render_last_call(state["messages"], reason=reason, max_chars=max_chars)
+        messages = prompts.render_last_call(state["messages"], reason=told, max_chars=max_chars)
         plain = _call(state, (), panel)
         call = replace(plain, key=f"{plain.key}:last{number or ''}", messages=messages)
         reply = await ask_with_room(ask, call, emit, whole=False)

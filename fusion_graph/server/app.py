@@ -15,12 +15,14 @@ from fusion_graph.server.access.limits import Limits
 from fusion_graph.server.access.owners import Owner
 from fusion_graph.server.audience import Audience
 from fusion_graph.server.chat import add_chat
+from fusion_graph.server.chatroom import add_chatroom
 from fusion_graph.server.config import ServerConfig
 from fusion_graph.server.docs import openapi
 from fusion_graph.server.errors import RefusedError, answer_errors
 from fusion_graph.server.keeping import Keeping
 from fusion_graph.server.offer import listed
 from fusion_graph.server.responses import add_responses
+from fusion_graph.server.room.routes import add_room
 from fusion_graph.server.sharing import Sharing
 
 _VERSION = version("fusion-graph")
@@ -53,12 +55,15 @@ def make_api(config: ServerConfig, parts: Parts | None = None) -> FastAPI:
             async with Keeping(runs, app.state.sharing, config.keep_days).going_on():
                 yield
 
-    app = FastAPI(title="fusion_graph", version=_VERSION, lifespan=lifespan)
-    app.state.config, app.state.limits = config, Limits(config)
+    # The framework's own pages of documentation load scripts from elsewhere.
+    app = FastAPI(title="fusion_graph", version=_VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.config, app.state.parts, app.state.limits = config, parts, Limits(config)
     answer_errors(app)
     _add_models(app)
     add_chat(app)
     add_responses(app)
+    add_room(app)
+    add_chatroom(app)
     return app
 
 

@@ -50,12 +50,15 @@ async def find(runs: Runs, owner: str, response_id: str) -> RunRow:
     return row
 
 
-def events_of(row: RunRow, *, after: int = -1) -> ResponseEvents:
-    """Return what tells the events of a run to a client that has had those up to the number `after`."""
+def events_of(row: RunRow, *, after: int = -1, shows_work: bool = False) -> ResponseEvents:
+    """Return what tells the events of a run to a client that has had those up to the number `after`.
+
+    `shows_work`: it also wants to know what the panel does.
+    """
     client = _client(row)
     shows = not client.get("plain") and not client.get("is_taken_up")
     told = ResponseObject(row["run_id"], _model(row), client.get("request", TOLD), row["created_at"])
-    return ResponseEvents(told, after=after, shows_panel=shows)
+    return ResponseEvents(told, after=after, shows_panel=shows, shows_work=shows_work)
 
 
 async def view(runs: Runs, row: RunRow) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The OpenAI-compatible routes inside a LangGraph server, which adds them to its own (`http.app` of langgraph.json).
+"""The OpenAI-compatible routes and the page, inside a LangGraph server (`http.app` of langgraph.json).
 
 Two stores stand side by side there. Runs of these routes are those of `fusion serve`: threads, checkpoints and leases
 are in this package's database (FUSION_DB, FUSION_HOME), where `fusion runs` finds them too, and several workers of one
@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from fusion_graph.server.app import guarded, make_api
+from fusion_graph.server.chatroom import PATHS
 from fusion_graph.server.config import ServerConfig
 
 _api = make_api(ServerConfig.from_environ())
@@ -34,6 +35,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-app = Mounted(
-    routes=[Route(path, _guard) for path in ("/healthz", "/v1/{path:path}")], openapi_url=None, lifespan=_lifespan
-)
+_api_routes = [Route(path, _guard) for path in ("/healthz", "/v1/{path:path}")]
+# To be read only: POST /runs and what is below it are the server's own.
+_page_routes = [Route(path, _guard, methods=["GET"]) for path in PATHS]
+app = Mounted(routes=[*_api_routes, *_page_routes], openapi_url=None, lifespan=_lifespan)

@@ -19,10 +19,10 @@ from fusion_graph.server.answers.response_events import STEP
 from fusion_graph.server.answers.streams import BYTE_EVERY, DONE, Broken, outcome, paced, spaced, sse
 from fusion_graph.server.asked.items import items_in
 from fusion_graph.server.asked.payloads import check_payload
-from fusion_graph.server.asked.responses import AskedResponse, parse_response
+from fusion_graph.server.asked.responses import WORK, AskedResponse, parse_response
 from fusion_graph.server.deliberations import noted
 from fusion_graph.server.docs import openapi
-from fusion_graph.server.errors import NO_RETRY
+from fusion_graph.server.errors import NO_RETRY, RefusedError
 from fusion_graph.server.kept import client_of, events_of, find, history_of, input_items, resolved, resumes, view
 from fusion_graph.server.running import check_models, depth_of, read_json, run_of
 from fusion_graph.server.sharing import Run
@@ -36,6 +36,7 @@ def add_responses(app: FastAPI) -> None:
     app.post("/v1/responses", **openapi.response(app))(_create)
     app.get("/v1/responses/{response_id}", **openapi.one_response(app))(_retrieve)
     app.post("/v1/responses/{response_id}/cancel", **openapi.one_response(app))(_cancel)
+    app.post("/v1/responses/{response_id}/answer_now", **openapi.one_response(app))(_answer_now)
     app.delete("/v1/responses/{response_id}", **openapi.deleted(app))(_delete)
     app.get("/v1/responses/{response_id}/input_items", **openapi.input_items(app))(_items)
 
@@ -48,7 +49,7 @@ async def _create(request: Request, owner: Owner) -> Response:
     if not asked.told["store"]:
         await state.runs.retention.unkeep(row["run_id"])
     if asked.turn.stream:
-        return _streamed(request, row, cancels=asked.turn.cancels)
+        return _streamed(request, row, cancels=asked.turn.cancels, shows_work=asked.shows_work)
     if asked.told["background"]:
         await state.runs.claims.deliver(row["run_id"])  # the client has its id
         return await _whole(request, row)
@@ -64,6 +65,8 @@ async def _retrieve(
     owner: Owner,
     stream: bool = False,  # noqa: FBT001, FBT002 - a query's
     starting_after: Annotated[int, Query(ge=-1)] = -1,
+    include: Annotated[Sequence[str], Query(description=f"{WORK}: what the panel does as well, in a stream")] = (),
+    include_: Annotated[Sequence[str], Query(alias="include[]", description="The same, as OpenAI writes it")] = (),
 ) -> Response:
     state = request.app.state
     row = await find(state.runs, owner, response_id)
@@ -72,7 +75,7 @@ async def _retrieve(
     if resumes(row) and not state.runs.live(row["run_id"]):
         live = await state.sharing.resume(owner, row["run_id"])
         _coming(live, state.runs, owner, messages_from_dict(row["input"]["messages"]))
-    return _streamed(request, row, after=starting_after)
+    return _streamed(request, row, after=starting_after, shows_work=WORK in {*include, *include_})
 
 
 async def _cancel(request: Request, response_id: str, owner: Owner) -> Response:
@@ -80,6 +83,19 @@ async def _cancel(request: Request, response_id: str, owner: Owner) -> Response:
     row = await find(runs, owner, response_id)
     await runs.cancel(row["run_id"])
     return await _whole(request, await runs.get(row["run_id"]))
+
+
+async def _answer_now(request: Request, response_id: str, owner: Owner) -> Response:
+    """Let the panel answer from what it has; asked again, cut it at once."""
+    runs: Runs = request.app.state.runs
+    row = await find(runs, owner, response_id)
+    live = runs.live(row["run_id"])
+    if live is None:
+        how = "another process is at work on it" if row["status"] == "running" else f"it is {row['status']}"
+        raise RefusedError(409, f"{response_id} is not under way here: {how}")
+    if not live.answer_now():
+        raise RefusedError(409, f"no panel is at work on {response_id}: it is over, or has not begun")
+    return await _whole(request, row)
 
 
 async def _delete(request: Request, response_id: str, owner: Owner) -> dict[str, Any]:
@@ -145,16 +161,18 @@ async def _waited(coming: "asyncio.Future[dict[str, Any]]", runs: Runs, row: Run
     return json.dumps(response, ensure_ascii=False).encode()
 
 
-def _streamed(request: Request, row: RunRow, *, after: int = -1, cancels: bool = False) -> Response:
-    pieces = _events(request.app.state.runs, row, after)
+def _streamed(
+    request: Request, row: RunRow, *, after: int = -1, cancels: bool = False, shows_work: bool = False
+) -> Response:
+    pieces = _events(request.app.state.runs, row, after, shows_work=shows_work)
     heard = request.app.state.audience.hear(row["run_id"], pieces, cancels=cancels)
     headers = _headers(row) | {"cache-control": "no-store"}
     return StreamingResponse(heard, media_type="text/event-stream", headers=headers)
 
 
-async def _events(runs: Runs, row: RunRow, after: int) -> AsyncGenerator[bytes, None]:
+async def _events(runs: Runs, row: RunRow, after: int, *, shows_work: bool) -> AsyncGenerator[bytes, None]:
     """Yield the events of a response with a number above `after`, then those to come, up to its end."""
-    told = events_of(row, after=after)
+    told = events_of(row, after=after, shows_work=shows_work)
 
     def said(event: Event) -> list[bytes]:
         return [_named(wire) for wire in told.take(event)]

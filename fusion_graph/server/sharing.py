@@ -124,7 +124,7 @@ class Sharing:
 
     async def resume(self, owner: str, run_id: str) -> LiveRun:
         """Go on with a run that was stopped. Raises RefusedError (429), RunBusyError."""
-        return await self._limited(owner, run_id, self._runs.resume)
+        return await self.limited(owner, run_id, self._runs.resume)
 
     async def _begun(self, asked: Asked, claim: Claim | None, start: Start) -> LiveRun:
         run_id, claims = uuid.uuid4().hex, self._runs.claims
@@ -135,12 +135,13 @@ class Sharing:
         try:
             if kind == "key":
                 await claims.take(asked.owner, "body", asked.digest, digest=asked.digest, run_id=run_id)
-            return await self._limited(asked.owner, run_id, start)
+            return await self.limited(asked.owner, run_id, start)
         except BaseException:
             await claims.drop(run_id)
             raise
 
-    async def _limited(self, owner: str, run_id: str, begin: Start) -> LiveRun:
+    async def limited(self, owner: str, run_id: str, begin: Start) -> LiveRun:
+        """Return a run that `begin` begins in one of its owner's places. Raises RefusedError (429)."""
         with self._limits.slot(owner, run_id) as slot:
             slot.run = await begin(run_id)
             return slot.run

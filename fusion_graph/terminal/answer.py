@@ -1,9 +1,10 @@
 """The result of a run in words: what stands before, in and after the answer. Disagreements come before the sources."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fusion_graph import markdown
+from fusion_graph.doubts import doubts_of
 from fusion_graph.ledger import own_calls
 from fusion_graph.terminal.costs import cost_of
 from fusion_graph.terminal.words import DEMO, clean, clock, counted, in_line, joined, wrapped
@@ -16,13 +17,6 @@ _ENDS = {
     "error": "no panel answer",
     "interrupted": "paused: waits for approval",
 }
-# `[1]` is how this project cites and stays, unless it is an image or the text of a link; `_` inside a word marks nothing.
-_CITED = r"(?<!!)\[[1-9]\d{0,2}\](?![(\[:])"
-_MARKUP = re.compile(
-    rf"({_CITED})|[\\`*<\[\]]|^[-+=#>~]|~(?=~)|(?<![^\W_])_|_(?![^\W_])|&(?=#|[A-Za-z]\w*;)|:(?=//)|(?<=(?i:www))\."
-)
-_LIST_NUMBER = re.compile(r"^(\d{1,9})(?=[.)])")
-_AUTOLINK = re.compile(r"(?!(?i:javascript|vbscript|data):)[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]+")
 
 
 def answer_text(result: Mapping[str, Any]) -> str:
@@ -32,9 +26,8 @@ def answer_text(result: Mapping[str, Any]) -> str:
 
 
 def in_markdown(text: object) -> str:
-    """Return text as one line of Markdown that shows it as it is: no link, no image, no address made into one."""
-    escaped = _MARKUP.sub(lambda found: found[1] or f"\\{found[0]}", in_line(text))
-    return _LIST_NUMBER.sub(r"\1\\", escaped)
+    """Return text as one line of Markdown that shows it as it is."""
+    return markdown.escaped(in_line(text))
 
 
 def _disagreements(result: Mapping[str, Any]) -> list[str]:
@@ -46,20 +39,16 @@ def _disagreements(result: Mapping[str, Any]) -> list[str]:
 
 def _sources(result: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"{source['number']}. {_title(source)}{_link(in_line(source['url']))} ({READ[source['status']]})"
+        f"{source['number']}. {_title(source)}{markdown.linked(in_line(source['url']))} ({READ[source['status']]})"
         for source in listed_sources(result)
     ]
-    notes = [*unlisted(result), *doubts_of(result, in_markdown)]
+    notes = [*unlisted(result), *doubts_of(result["citations"], in_markdown)]
     lines += ["", *(f"- {note}" for note in notes)] if notes else []
     return ["\n".join(["## Sources", *lines])] if lines else []
 
 
 def _title(source: Mapping[str, Any]) -> str:
     return f"{in_markdown(source['title'])} " if source["title"] else ""
-
-
-def _link(url: str) -> str:
-    return f"<{url}>" if _AUTOLINK.fullmatch(url) else in_markdown(url)
 
 
 def listed_sources(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -90,19 +79,6 @@ def _names(responses: Sequence[Mapping[str, Any]]) -> Any:
     for response in responses:
         seats.setdefault(response["model"], []).append(response["seat"])
     return lambda model: f"{seats[model][0]} {model}" if len(seats.get(model, [])) == 1 else model
-
-
-def doubts_of(result: Mapping[str, Any], written: Callable[[object], str] = in_line) -> list[str]:
-    """Return what of the answer's citations does not hold: pages nobody saw, words that are not on the page."""
-    unknown = dict.fromkeys(written(c["text"]) for c in result["citations"] if c["status"] == "unverified")
-    lines = [f"Not verified: no tool of this run saw {', '.join(unknown)}"] if unknown else []
-    missing: dict[str, dict[str, None]] = {}  # words -> where they are not, in order
-    for citation in result["citations"]:
-        if citation.get("support") == "not_found":
-            place = written(citation["text"]) if citation["source"] is None else f"[{citation['source']}]"
-            for words in citation.get("missing") or []:
-                missing.setdefault(written(words), {})[place] = None
-    return [*lines, *(f"Not found in {', '.join(places)}: {words}" for words, places in missing.items())]
 
 
 def opening_lines(result: Mapping[str, Any], *, width: int | None = None) -> list[str]:

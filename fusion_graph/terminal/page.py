@@ -11,7 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from fusion_graph.terminal.answer import READ, disagreements, doubts_of, listed_sources, unlisted
+from fusion_graph.doubts import doubts_of
+from fusion_graph.terminal.answer import READ, disagreements, listed_sources, unlisted
 from fusion_graph.terminal.words import clean, in_line
 
 MAX_WIDTH = 100  # longer lines of prose are hard to read
@@ -76,7 +77,7 @@ def _sources(result: Mapping[str, Any]) -> RenderableType | None:
     for source in listed_sources(result):
         title = f"{in_line(source['title'])} " if source["title"] else ""
         listed.add_row(str(source["number"]), Text(f"{title}{in_line(source['url'])} ({READ[source['status']]})"))
-    notes = [Text(note) for note in (*unlisted(result), *doubts_of(result))]
+    notes = [Text(note) for note in (*unlisted(result), *doubts_of(result["citations"], in_line))]
     return _labelled("Sources", [listed, *notes]) if result["sources"] or notes else None
 
 

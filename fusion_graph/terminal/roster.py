@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fusion_graph.errors import FusionError
-from fusion_graph.presets import load_presets
+from fusion_graph.presets import load_presets, preset_of
 from fusion_graph.settings import is_demo
 from fusion_graph.terminal.words import DEMO, counted, in_line, money
 
@@ -66,9 +66,6 @@ def roster_of(settings: Mapping[str, Any]) -> Roster:
 def _preset(settings: Mapping[str, Any], models: list[str]) -> str:
     """Return the preset's name if the panel is the preset's own."""
     try:
-        preset = load_presets().get(str(settings.get("preset")))
+        return preset_of(str(settings.get("preset")), models, load_presets()) or OWN
     except FusionError:  # the user's file is broken now; the run was started with a whole one
         return OWN
-    panel = preset["settings"].get("panel", []) if preset else []
-    named = [seat if isinstance(seat, str) else seat["model"] for seat in panel]
-    return str(settings["preset"]) if named == models else OWN

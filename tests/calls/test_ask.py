@@ -1076,6 +1076,8 @@ async def test_the_end_of_the_program_is_not_an_outcome(failure: type[BaseExcept
 class Cut:
     """What ends a call before its time; `watching` are those who want to hear of it."""
 
+    reason = "it is late"
+
     def __init__(self) -> None:
         self.is_over = False
         self.watching: dict[object, Callable[[], None]] = {}
@@ -1091,14 +1093,14 @@ class Cut:
             cut()
 
 
-WHY_CUT = {"kind": "timeout", "message": "cut, because enough others have answered"}
+WHY_CUT = {"kind": "timeout", "message": "cut, because it is late"}
 
 
 @pytest.mark.parametrize("heard", [True, False])
 async def test_a_call_that_is_cut_keeps_its_text_whether_or_not_somebody_listens(heard: bool) -> None:  # noqa: FBT001
     hanging, cut = Hanging("so ", "far"), Cut()
     it = Setting(load_model=hanging.load)
-    task = asyncio.create_task(it.reply(heard=heard, cut=cut))
+    task = asyncio.create_task(it.reply(heard=heard, cut=cut, is_streamed=True))
     await hanging.hangs.wait()
 
     cut.end()
@@ -1109,7 +1111,41 @@ async def test_a_call_that_is_cut_keeps_its_text_whether_or_not_somebody_listens
     assert it.deltas == (["so ", "far"] if heard else [])
 
 
-async def test_nothing_is_sent_once_enough_others_have_answered() -> None:
+async def test_a_call_that_is_not_streamed_is_cut_as_well() -> None:
+    asked, cut = asyncio.Event(), Cut()
+
+    async def hangs(_request: ScriptedRequest) -> str:
+        asked.set()
+        await asyncio.Event().wait()
+        return "too late"
+
+    task = asyncio.create_task(Setting(hangs).reply(cut=cut))
+    await asked.wait()
+
+    cut.end()
+    reply = await asyncio.wait_for(task, 5)
+
+    assert (reply.outcome, reply.text, reply.error, cut.watching) == ("timeout", "", WHY_CUT, {})
+
+
+@pytest.mark.parametrize(("is_streamed", "streams"), [(False, 0), (True, 1)])
+async def test_that_a_call_may_be_cut_does_not_have_it_streamed(is_streamed: bool, streams: int) -> None:  # noqa: FBT001
+    streamed: list[bool] = []
+
+    class Whole(ScriptedModel):
+        async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+            streamed.append(True)
+            async for part in super()._astream(*args, **kwargs):
+                yield part
+
+    it = Setting(load_model=lambda _name, **_options: Whole(script=lambda _request: "one two"))
+
+    reply = await it.reply(cut=Cut(), is_streamed=is_streamed)
+
+    assert (reply.text, len(streamed)) == ("one two", streams)
+
+
+async def test_nothing_is_sent_once_it_is_over() -> None:
     it, cut = Setting("too late"), Cut()
     cut.end()
 
@@ -1160,7 +1196,7 @@ async def test_a_cut_that_comes_while_the_deadline_is_ending_a_call_changes_noth
             cut.end()  # the library takes its time to let go
             others_were_told.append(True)
 
-    reply = await Setting(load_model=streaming(parts)).reply(cut=cut, timeout_seconds=0.05)
+    reply = await Setting(load_model=streaming(parts)).reply(cut=cut, is_streamed=True, timeout_seconds=0.05)
 
     assert (reply.outcome, reply.text, others_were_told) == ("timeout", "so far", [True])
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 import pytest
 from markdown_it import MarkdownIt
 
-from fusion_graph import characters, reading
+from fusion_graph import characters, markdown, reading
 from fusion_graph.evidence import citations
 from fusion_graph.nodes import judge, seat_tools, write
 from fusion_graph.prompts import blind, conversation, fences, wording
@@ -21,7 +21,7 @@ from fusion_graph.prompts import judge as judge_prompt
 from fusion_graph.prompts import writer as writer_prompt
 from fusion_graph.reading import html
 from fusion_graph.report import json_text, placing
-from fusion_graph.terminal import answer, page
+from fusion_graph.terminal import page
 from fusion_graph.tools.search import corpus, tool
 from fusion_graph.tools.web import content
 
@@ -151,7 +151,7 @@ GUARDS: dict[str, TakeDown] = {
     "links nobody saw are marked": code(
         citations._citation, ('"unverified" if source is None', '"seen" if source is None')
     ),
-    "titles are no Markdown": value(answer, "_MARKUP", _NOTHING),
+    "titles are no Markdown": value(markdown, "_MARKUP", _NOTHING),
     "images are never drawn": value(page, "_PARSER", MarkdownIt("commonmark")),
     "hidden HTML is not read": both(
         value(html, "remove_hidden", lambda _page: None),

@@ -37,6 +37,8 @@ def _of_kind(kind: str, schema: Mapping[str, Any], named: Mapping[str, Strategy]
         most = min(schema.get("maxItems", _MOST), schema.get("minItems", 0) + _MOST)
         return st.lists(fitting(schema.get("items", {}), named), min_size=schema.get("minItems", 0), max_size=most)
     least, most = schema.get("minimum"), schema.get("maximum")
+    if "exclusiveMaximum" in schema:
+        most = int(schema["exclusiveMaximum"]) - 1
     others: dict[str, Strategy] = {
         "string": st.text(min_size=schema.get("minLength", 0), max_size=schema.get("maxLength", 12)),
         "integer": st.integers(least, most),

@@ -34,6 +34,17 @@ def test_a_key_makes_only_so_many_requests_a_minute(serve: Serve, monkeypatch: p
     assert (other.status_code, later.status_code) == (200, 200)
 
 
+def test_a_smaller_budget_of_the_server_stands_beside_what_is_left_of_a_day(serve: Serve) -> None:
+    """Whoever set it: the share of a day's US dollars is a bound, no allowance."""
+    budget = {"FUSION_MAX_COST_USD": "0.05", "FUSION_PRICE_CEILING": "1"}
+    served = serve(limits={"max_usd": 100.0, "environ": budget}, judge=judge_and_writer)
+
+    served.chat()
+
+    (row,) = served.rows()
+    assert json.loads(row["result"])["settings"]["max_cost_usd"] == 0.05
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -44,6 +55,14 @@ def test_a_key_makes_only_so_many_requests_a_minute(serve: Serve, monkeypatch: p
         ("POST", "/v1/responses/a/cancel"),
         ("DELETE", "/v1/responses/a"),
         ("GET", "/v1/responses/a/input_items"),
+        ("GET", "/v1/responses"),
+        ("GET", "/v1/responses/a/details"),
+        ("GET", "/v1/responses/a/differences/b"),
+        ("POST", "/v1/responses/a/resume"),
+        ("POST", "/v1/responses/a/fork"),
+        ("GET", "/v1/fusion"),
+        ("GET", "/v1/fusion/models"),
+        ("POST", "/v1/fusion/estimate"),
     ],
 )
 def test_a_request_of_any_kind_counts(serve: Serve, method: str, path: str) -> None:

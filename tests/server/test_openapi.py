@@ -19,7 +19,7 @@ from tests.server.responses.asking import events
 from tests.server.responses.published import check_event
 from tests.server.shapes import ANYTHING, Strategy, damaged, fitting
 
-CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
+CHAT, RESPONSES, ESTIMATE = "/v1/chat/completions", "/v1/responses", "/v1/fusion/estimate"
 SLUGS = ("fusion", "openrouter/fusion", "fusion/demo", "judge", "writer")
 MODELS = st.sampled_from(["north", "south", "east", "judge"])
 USER = {"role": "user", "content": "What?"}
@@ -46,7 +46,7 @@ class Promised:
         self.served = served
         self.client = httpx.Client(base_url=served.url, timeout=60)
         self.document = self.client.get("/openapi.json").json()
-        self._bodies = {path: Draft202012Validator(self.body(path)) for path in (CHAT, RESPONSES)}
+        self._bodies = {path: Draft202012Validator(self.body(path)) for path in (CHAT, RESPONSES, ESTIMATE)}
 
     def close(self) -> None:
         self.client.close()
@@ -134,6 +134,9 @@ def bodies(promised: Promised, path: str) -> Strategy:
     inner = {**named, "model": MODELS}
     parts = shape["properties"]
     named |= {name: fitting(parts[name], inner) for name in ("plugins", "tools", "tool_choice")}
+    named["x_fusion"] = fitting(
+        parts["x_fusion"], {**inner, "writer": MODELS, "fallback": MODELS, "tools": st.just([])}
+    )
     named |= {spoken_in(path): conversations(spoken(shape, path), named)}
     return fitting(shape, named).map(with_panel)
 
@@ -177,9 +180,11 @@ def makes_sense(body: Mapping[str, Any]) -> bool:
     wanted = name_in(choice) if isinstance(choice, dict) and choice["type"] == "function" else None
     is_known = not any(item.get("type") == "item_reference" for item in body.get("input", []))
     options = body.get("x_fusion") or {}
-    is_fetched = body.get("store") is not False and options.get("on_disconnect") != "cancel"
+    is_kept = body.get("store") is not False
+    is_fetched = is_kept and options.get("on_disconnect") != "cancel"
+    is_approved = not options.get("approve") or ("input" in body and is_kept)
     is_called = len(set(names)) == len(names) and "fusion" not in names and (wanted is None or wanted in names)
-    return is_called and is_known and (is_fetched or not body.get("background"))
+    return is_called and is_known and is_approved and (is_fetched or not body.get("background"))
 
 
 def name_in(tool: Mapping[str, Any]) -> str:
@@ -203,7 +208,7 @@ def samples(strategy: Strategy, number: int) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, ESTIMATE])
 def test_what_fits_and_makes_sense_is_answered_as_promised(promised: Promised, path: str) -> None:
     fitting_ones = bodies(promised, path).filter(lambda body: promised.fits_body(path, body) and makes_sense(body))
 
@@ -213,7 +218,7 @@ def test_what_fits_and_makes_sense_is_answered_as_promised(promised: Promised, p
         assert response.status_code == 200, (body, response.text)
 
 
-@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, ESTIMATE])
 def test_what_does_not_fit_is_refused_as_promised(promised: Promised, path: str) -> None:
     others = damaged(bodies(promised, path)).filter(lambda body: not promised.fits_body(path, body))
 
@@ -224,7 +229,7 @@ def test_what_does_not_fit_is_refused_as_promised(promised: Promised, path: str)
     assert promised.served.models.requests == []
 
 
-@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, ESTIMATE])
 def test_whatever_is_sent_is_answered_as_promised(promised: Promised, path: str) -> None:
     for body in samples(st.binary(max_size=60) | ANYTHING.map(lambda value: json.dumps(value).encode()), 60):
         response = promised.client.post(path, content=body)
@@ -234,24 +239,54 @@ def test_whatever_is_sent_is_answered_as_promised(promised: Promised, path: str)
 
 def test_what_is_done_with_a_response_is_answered_as_promised(promised: Promised) -> None:
     told = promised.client.post(RESPONSES, json={"model": "judge", "input": "What?"}).json()
-    one, items, cancel = (f"{RESPONSES}/{{response_id}}{rest}" for rest in ("", "/input_items", "/cancel"))
+    ways = ("", "/input_items", "/cancel", "/answer_now")
+    one, items, cancel, answer_now = (f"{RESPONSES}/{{response_id}}{rest}" for rest in ways)
     asked: list[tuple[str, str, dict[str, Any]]] = [
         (one, "get", {}),
         (one, "get", {"stream": "true"}),
         (one, "get", {"stream": "true", "starting_after": 10**9}),
+        (one, "get", {"include[]": ["fusion_call.work"]}),
         (one, "get", {"stream": "perhaps"}),
         (items, "get", {}),
         (items, "get", {"limit": 0}),
+        (answer_now, "post", {}),
         (cancel, "post", {}),
         (one, "delete", {}),
         *((place, "get", {}) for place in (one, items)),
         (cancel, "post", {}),
+        (answer_now, "post", {}),
         (one, "delete", {}),
     ]
 
     statuses = [promised.asked(*each, response_id=told["id"]) for each in asked]
 
-    assert statuses == [200, 200, 200, 400, 200, 400, 200, 200, 404, 404, 404, 404]
+    assert statuses == [200, 200, 200, 200, 400, 200, 400, 409, 200, 200, 404, 404, 404, 404, 404]
+
+
+def test_the_room_beside_responses_is_answered_as_promised(promised: Promised) -> None:
+    plugins = [{**PANEL, "model": "writer"}]
+    parent = promised.client.post(RESPONSES, json={"model": "fusion", "plugins": plugins, "input": "What?"}).json()
+    ways = ("/details", "/differences/{other}", "/fork", "/resume")
+    details, differences, fork, resume = (f"{RESPONSES}/{{response_id}}{rest}" for rest in ways)
+    asked: list[tuple[str, str, dict[str, Any]]] = [
+        ("/v1/fusion", "get", {}),
+        ("/v1/fusion/models", "get", {"q": "demo", "limit": 3}),
+        ("/v1/fusion/models", "get", {"limit": 0}),
+        (RESPONSES, "get", {}),
+        (RESPONSES, "get", {"limit": 0}),
+        (details, "get", {}),
+        (details, "get", {"format": "else"}),
+        (differences, "get", {}),
+        (resume, "post", {}),
+        (fork, "post", {}),
+    ]
+
+    statuses = [promised.asked(*each, response_id=parent["id"], other=parent["id"]) for each in asked]
+
+    assert statuses == [200, 200, 400, 200, 400, 200, 400, 200, 409, 400]
+    sent: list[dict[str, Any]] = [{"writer": "judge"}, {"estimate": True}, {"panel": []}, {"judge": "nobody"}]
+    for body in [*sent, {"writer": "judge", "estimate": True}]:
+        promised.check(fork, promised.client.post(fork.format(response_id=parent["id"]), json=body), "post")
 
 
 def nested(levels: int) -> Any:
@@ -334,8 +369,20 @@ def test_names_of_no_model_are_not_found(promised: Promised) -> None:
 def test_another_method_or_path_is_refused_in_the_shape_of_errors(promised: Promised) -> None:
     known = {("/healthz", "GET"), ("/v1/models", "GET"), ("/v1/models/fusion", "GET"), (CHAT, "POST")}
     known |= {(RESPONSES, "POST"), (f"{RESPONSES}/a/input_items", "GET"), (f"{RESPONSES}/a/cancel", "POST")}
-    responses = (RESPONSES, f"{RESPONSES}/a/input_items", f"{RESPONSES}/a/cancel", f"{RESPONSES}/a/b")
-    paths = ("/healthz", "/v1/models", "/v1/models/fusion", CHAT, "/v1/nothing", "/", *responses)
+    known |= {("/", "GET"), ("/", "HEAD")}  # the page
+    known |= {(RESPONSES, "GET"), ("/v1/fusion", "GET"), (ESTIMATE, "POST"), (f"{RESPONSES}/a/fork", "POST")}
+    responses = (RESPONSES, *(f"{RESPONSES}/a/{rest}" for rest in ("input_items", "cancel", "fork", "b")))
+    paths = (
+        "/healthz",
+        "/v1/models",
+        "/v1/models/fusion",
+        CHAT,
+        "/v1/nothing",
+        "/",
+        "/v1/fusion",
+        ESTIMATE,
+        *responses,
+    )
     asked = {
         (path, method) for path in paths for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD")
     }
@@ -358,8 +405,9 @@ def check_security(promised: Promised, keys: list[str]) -> None:
         path: {"security" in operation for operation in operations}
         for path, operations in _operations(promised).items()
     }
-    paths = ("/v1/models", "/v1/models/{name}", CHAT, RESPONSES)
-    of_one = (f"{RESPONSES}/{{response_id}}{rest}" for rest in ("", "/cancel", "/input_items"))
+    paths = ("/v1/models", "/v1/models/{name}", CHAT, RESPONSES, "/v1/fusion", "/v1/fusion/models", ESTIMATE)
+    ways = ("", "/cancel", "/input_items", "/answer_now", "/resume", "/fork", "/details", "/differences/{other}")
+    of_one = (f"{RESPONSES}/{{response_id}}{rest}" for rest in ways)
     assert secured == {"/healthz": {False}} | {path: {bool(keys)} for path in (*paths, *of_one)}
     if keys:
         assert promised.document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"

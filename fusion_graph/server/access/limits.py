@@ -69,19 +69,31 @@ class Limits:
         Raises:
             RefusedError: nothing is left (402).
         """
+        left = await self._left(runs, owner)
+        if left is None:
+            return None
+        slots = self._taken(owner)
+        slots[run_id].cap = left / (self._config.max_runs - len(slots) + 1)
+        return slots[run_id].cap
+
+    async def share(self, runs: Runs, owner: str) -> float | None:
+        """Return what the next run may cost, if it is started now. Raises what `cap` raises."""
+        left = await self._left(runs, owner)
+        places = self._config.max_runs - len(self._taken(owner))
+        return None if left is None else left / max(places, 1)
+
+    async def _left(self, runs: Runs, owner: str) -> float | None:
         most = self._config.max_usd
         if most is None:
             return None
         (spent,) = await runs.store.spending(since=time.time() - _DAY, owner=owner)
         gone = await runs.retention.spent(owner, time.time() - _DAY)
-        slots = self._taken(owner)
-        held = sum(slot.cap for slot in slots.values())
+        held = sum(slot.cap for slot in self._taken(owner).values())
         left = most - (spent["cost_usd"] or 0.0) - gone - held
         if left <= 0:
             said = f"this key may spend {most:g} US dollars within 24 hours, and has"
             raise RefusedError(402, said + (" runs under way that may take the rest" if held else ""))
-        slots[run_id].cap = left / (self._config.max_runs - len(slots) + 1)
-        return slots[run_id].cap
+        return left
 
     def _taken(self, owner: str) -> dict[str, Slot]:
         slots = self._accounts[owner].slots

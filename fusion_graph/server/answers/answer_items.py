@@ -21,6 +21,11 @@ class AnswerItems:
         self._index = -1
         self._text = ""  # that has been told of it
 
+    @property
+    def is_untold(self) -> bool:
+        """Whether an answer has begun of which no text has been told: it may come with its end, under earlier numbers."""
+        return bool(self._id) and not self._text
+
     def take(self, event: Event) -> Iterator[Wire]:
         """Yield what an event of the run says of the answer."""
         makers: Mapping[str, Callable[[Event], Iterator[Wire]]] = {

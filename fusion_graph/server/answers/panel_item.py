@@ -13,10 +13,14 @@ _BROUGHT = ("analysis", "responses", "failed_models", "sources", "error", "failu
 
 
 class PanelItem:
-    """What is told of a panel. Seats that are asked again after a restart are added again, at the same `panel_index`."""
+    """What is told of a panel. Seats that are asked again after a restart are added again, at the same `panel_index`.
 
-    def __init__(self, output: Output) -> None:
+    `shows_work`: also what its seats do with their tools, and every attempt of a model from its beginning on.
+    """
+
+    def __init__(self, output: Output, *, shows_work: bool = False) -> None:
         self._output = output
+        self._shows_work = shows_work
         self._models: dict[int, str] = {}  # by seat
         self._id = f"{CALL_ID}{output.run_id}"
         self._index = -1
@@ -33,9 +37,14 @@ class PanelItem:
             "analysis_started": self._compares,
             "analysis_finished": self._compared,
             "analysis_absent": self._not_compared,
+            **(self._work if self._shows_work else {}),
         }
         made = makers.get(event["type"])
         return made(event) if made else iter(())
+
+    @property
+    def _work(self) -> Mapping[str, Callable[[Event], Iterator[Wire]]]:
+        return {"tool_called": self._called, "tool_finished": self._called_back, "call_finished": self._attempted}
 
     def closed(self, brought: Mapping[str, Any]) -> Iterator[Wire]:
         """Yield the end of the item, if it is still open."""
@@ -77,6 +86,20 @@ class PanelItem:
 
     def _thought(self, event: Event) -> Iterator[Wire]:
         yield self._seat("reasoning.delta", event, delta=event["delta"])
+
+    def _called(self, event: Event) -> Iterator[Wire]:
+        named = {"tool": event["tool"], "target": event["target"], "tool_call_id": event["tool_call_id"]}
+        yield self._seat("tool.called", event, **named)
+
+    def _called_back(self, event: Event) -> Iterator[Wire]:
+        sources = [{"url": source["url"], "title": source["title"]} for source in event["sources"]]
+        error = {"error": event["reason"]} if "reason" in event else {}
+        named = {"tool": event["tool"], "tool_call_id": event["tool_call_id"]}
+        yield self._seat("tool.completed", event, **named, sources=sources, **error)
+
+    def _attempted(self, event: Event) -> Iterator[Wire]:
+        if self._index >= 0:
+            yield self._word("ledger", call=event["call"])
 
     def _finished(self, event: Event) -> Iterator[Wire]:
         cut = {"partial": True, "error": event["error"]["message"]} if "error" in event else {}

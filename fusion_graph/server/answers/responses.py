@@ -41,6 +41,11 @@ class ResponseObject:
             return self._object("incomplete", output, **said, incomplete_details={"reason": "max_output_tokens"})
         return self._object("completed", output, **said)
 
+    def waiting(self, approval: Any, output: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+        """Return the response of a run that waits for somebody to approve of what it would do."""
+        own = {"run_id": self.run_id, "status": "interrupted", "approval": approval}
+        return self._object("incomplete", output, incomplete_details={"reason": "approval"}, x_fusion=own)
+
     def broken(self, status: Status, message: str, output: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
         """Return the response of a run that has no result."""
         return self._object(status, output, error=_error(500, message) if status == "failed" else None)

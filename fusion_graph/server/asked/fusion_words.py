@@ -21,7 +21,7 @@ SLUGS: dict[str, dict[str, str]] = {
 }
 _PRESET_SLUGS = ("fusion/", "openrouter/fusion/")
 
-_InnerTool = Annotated[dict[str, Any], WithJsonSchema(schema())]
+InnerTool = Annotated[dict[str, Any], WithJsonSchema(schema())]
 Name = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
@@ -44,7 +44,7 @@ class _Panel(Checked):
     max_tool_calls: int | None = Field(
         None, ge=1, le=MAX_TOOL_STEPS, description="Tool steps of each panelist, 1 to 16"
     )
-    tools: list[_InnerTool] | None = Field(None, max_length=MAX_TOOLS, description="Tools of the panelists")
+    tools: list[InnerTool] | None = Field(None, max_length=MAX_TOOLS, description="Tools of the panelists")
 
     def settings(self) -> dict[str, Any]:
         """Return what this says, as settings of a run."""
@@ -102,19 +102,6 @@ class FusionParameters(_Panel):
             "reasoning": effort,
         }
         return super().settings() | {name: value for name, value in said.items() if value is not None}
-
-
-class OwnOptions(Checked):
-    """The field `x_fusion` of a request, this server's own."""
-
-    on_disconnect: Literal["finish", "cancel"] = Field(
-        "finish", description="finish: a run whose client has gone goes on, and is kept; cancel: it is stopped"
-    )
-
-
-def own_options(given: Any) -> OwnOptions:
-    """Return what a request says in `x_fusion`. Raises SettingsError."""
-    return parsed_at("x_fusion", OwnOptions, {} if given is None else given)
 
 
 def of_model(name: str) -> dict[str, Any] | None:

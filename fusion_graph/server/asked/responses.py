@@ -14,10 +14,12 @@ from fusion_graph.server.asked.fusion_words import PLAIN
 from fusion_graph.server.asked.inner_tools import parsed_at
 from fusion_graph.server.asked.items import instructions_in, messages_of
 from fusion_graph.server.asked.messages import check_asks
+from fusion_graph.server.asked.own_options import OWN
 from fusion_graph.server.asked.turns import Turn, tools_in, turn_of
 
 MAX_STEPS = 30  # of server tools in one request
 STEPS, COST = "step_count_is", "max_cost"
+WORK = "fusion_call.work"  # in `include`: the stream tells what the panel does, too
 _FLAGS = ("background", "store", "stream", "parallel_tool_calls")
 _UNKNOWN = ("conversation", "prompt")  # state that this server does not keep
 # What chat completions call fields of this request.
@@ -51,11 +53,15 @@ TOLD: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class AskedResponse:
-    """What a request asks for. `told` are the fields of it that the response repeats, `plain`: in OpenAI's words only."""
+    """What a request asks for. `told` are the fields of it that the response repeats, `plain`: in OpenAI's words only.
+
+    `shows_work`: its stream tells what the panel does as well.
+    """
 
     turn: Turn
     told: dict[str, Any]
     plain: bool
+    shows_work: bool
 
 
 class StepCount(Checked):
@@ -88,10 +94,12 @@ def parse_response(
         turn = turn_of(_as_chat(body), messages, functions, depth=depth)
     except SettingsError as error:
         raise _in_own_words(error) from None
-    _check_background(body, turn)
+    _check_kept(body, turn)
     _limit(turn, body)
     told = {name: default if body.get(name) is None else body[name] for name, default in TOLD.items()}
-    return AskedResponse(turn, told, plain=str(body["model"]).strip().endswith(PLAIN))
+    included = body.get("include")
+    shows_work = isinstance(included, list) and WORK in included
+    return AskedResponse(turn, told, plain=str(body["model"]).strip().endswith(PLAIN), shows_work=shows_work)
 
 
 def _check_flags(body: Mapping[str, Any]) -> None:
@@ -107,7 +115,11 @@ def _check_flags(body: Mapping[str, Any]) -> None:
             raise SettingsError(f"{name} is not taken here", field=name, value=body[name], hint=hint)
 
 
-def _check_background(body: Mapping[str, Any], turn: Turn) -> None:
+def _check_kept(body: Mapping[str, Any], turn: Turn) -> None:
+    """Refuse what nobody could come back to."""
+    if turn.settings.get("approve") and body.get("store") is False:
+        hint = "leave store out, or approve"
+        raise SettingsError("approve: what is not stored cannot be approved", field=f"{OWN}.approve", hint=hint)
     if not body.get("background"):
         return
     if body.get("store") is False:
@@ -115,7 +127,7 @@ def _check_background(body: Mapping[str, Any], turn: Turn) -> None:
         raise SettingsError("background: what is not stored cannot be fetched", field="store", value=False, hint=hint)
     if turn.cancels:
         hint = "leave on_disconnect out: nobody stays connected to a run in the background"
-        raise SettingsError("background, and x_fusion.on_disconnect = 'cancel'", field="x_fusion", hint=hint)
+        raise SettingsError("background, and x_fusion.on_disconnect = 'cancel'", field=OWN, hint=hint)
 
 
 def _as_chat(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,7 +180,8 @@ def _limit(turn: Turn, body: Mapping[str, Any]) -> None:
         stops = _stops(body["stop_server_tools_when"])
         steps = min((stop.step_count for stop in stops if isinstance(stop, StepCount)), default=None)
         costs = [stop.max_cost_in_dollars for stop in stops if isinstance(stop, MaxCost)]
-        turn.settings.update({"max_cost_usd": min(costs)} if costs else {})
+        own = turn.settings.get("max_cost_usd")
+        turn.settings.update({"max_cost_usd": min([*costs, own or costs[0]])} if costs else {})
     if steps is not None:
         turn.caller["max_steps"] = steps
 

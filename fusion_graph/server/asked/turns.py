@@ -11,9 +11,10 @@ from fusion_graph.errors import SettingsError
 from fusion_graph.schemas import Caller
 from fusion_graph.seats import MAX_TEMPERATURE
 from fusion_graph.server.asked.functions import check_names, chosen, functions_in
-from fusion_graph.server.asked.fusion_words import PLAIN, SERVER_TOOL, of_model, own_options, plugin_in, server_tool_in
+from fusion_graph.server.asked.fusion_words import PLAIN, SERVER_TOOL, of_model, plugin_in, server_tool_in
 from fusion_graph.server.asked.housekeeping import is_housekeeping
 from fusion_graph.server.asked.messages import messages_in
+from fusion_graph.server.asked.own_options import OWN, own_options
 from fusion_graph.server.asked.payloads import check_payload
 from fusion_graph.settings import MAX_TOKENS
 
@@ -41,7 +42,11 @@ def parse_chat(body: Any, *, depth: int = 0) -> Turn:
     if not isinstance(body, Mapping):
         raise SettingsError("the body is no JSON object", field="body", hint="send {'model': ..., 'messages': [...]}")
     check_payload(body)
-    return turn_of(body, messages_in(body.get("messages")), functions_in(tools_in(body)), depth=depth)
+    turn = turn_of(body, messages_in(body.get("messages")), functions_in(tools_in(body)), depth=depth)
+    if turn.settings.get("approve"):
+        hint = "ask POST /v1/responses: a chat completion has nowhere to be approved"
+        raise SettingsError("x_fusion.approve = True", field=f"{OWN}.approve", value=True, hint=hint)
+    return turn
 
 
 def tools_in(body: Mapping[str, Any]) -> list[Any]:
@@ -57,13 +62,14 @@ def turn_of(
 ) -> Turn:
     """Return what a request asks for whose messages and functions have been read. Raises SettingsError."""
     settings, offers = _settings(body, tools_in(body))
+    options = own_options(body.get(OWN), offers=offers)
+    settings |= options.settings()
     forced = _is_forced(body.get("tool_choice"), offers=offers, has_functions=bool(functions))
     if depth or is_housekeeping(messages, body) or (body.get("tool_choice") == "none" and settings["mode"] == "auto"):
         settings["mode"], forced = "never", False
     if settings["mode"] == "auto":
         check_names(functions)
-    caller, options = _caller(body, functions, forced=forced), own_options(body.get("x_fusion"))
-    cancels = options.on_disconnect == "cancel"
+    caller, cancels = _caller(body, functions, forced=forced), options.on_disconnect == "cancel"
     stream, stop = _is_streamed(body.get("stream")), _stop(body.get("stop"))
     return Turn(messages, settings, caller, stream=stream, stop=stop, cancels=cancels)
 

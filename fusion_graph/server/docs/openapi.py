@@ -9,9 +9,12 @@ from fastapi.security import HTTPBearer
 from pydantic import TypeAdapter
 
 from fusion_graph.schemas import DEPTH
+from fusion_graph.server.asked.again import ForkRequest, ResumeRequest
+from fusion_graph.server.docs.details_shape import Details
 from fusion_graph.server.docs.request_shapes import ChatRequest
 from fusion_graph.server.docs.response_object import Deleted, ItemList, Response, ResponseRequest
 from fusion_graph.server.docs.response_shapes import Chunk, Completion, Error, Health, Model, ModelList
+from fusion_graph.server.docs.room_shapes import Differences, History, NameableModels, Offer, Price, RunPrice
 from fusion_graph.server.sharing import MAX_KEY
 
 (_DEPTH,) = DEPTH
@@ -22,7 +25,7 @@ _REFUSALS = {
     403: "A host, an origin or an address that this server does not answer",
     404: "There is no such model",
     408: "The body did not come in time",
-    409: "Another process is at work on this run",
+    409: "Another process is at work on this run, or it is past what is asked for",
     413: "The body is too long",
     422: "This Idempotency-Key came with another body before",
     429: "Too many requests, or runs under way",
@@ -64,10 +67,9 @@ def chat(app: FastAPI) -> dict[str, Any]:
         "content": {"text/event-stream": lines | {"x-chunk": _inlined(Chunk)}},
         "headers": _HEADERS,
     }
-    body = {"required": True, "content": {"application/json": {"schema": _inlined(ChatRequest)}}}
     return _keyed(app) | {
         "responses": responses,
-        "openapi_extra": {"requestBody": body, "parameters": _headers()},
+        **_body(_inlined(ChatRequest), parameters=_headers()),
         "summary": "Ask fusion, or a model alone",
     }
 
@@ -76,10 +78,9 @@ def response(app: FastAPI) -> dict[str, Any]:
     """Return what is said of POST /v1/responses."""
     responses = _responses(Response, "The response, or its events", (*_GUARDED, *_KEYED, *_CHAT))
     responses[200] |= {"content": {"text/event-stream": _EVENTS}, "headers": _HEADERS}
-    body = {"required": True, "content": {"application/json": {"schema": _inlined(ResponseRequest)}}}
     return _keyed(app) | {
         "responses": responses,
-        "openapi_extra": {"requestBody": body, "parameters": _headers()},
+        **_body(_inlined(ResponseRequest), parameters=_headers()),
         "summary": "Ask fusion, or a model alone; also in the background",
     }
 
@@ -99,6 +100,63 @@ def deleted(app: FastAPI) -> dict[str, Any]:
 def input_items(app: FastAPI) -> dict[str, Any]:
     """Return what is said of the input of a response."""
     return _keyed(app) | {"responses": _responses(ItemList, "A page of it", (*_GUARDED, *_KEYED, 400, 404))}
+
+
+def offer(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of GET /v1/fusion."""
+    return _keyed(app) | {"responses": _responses(Offer, "Presets, tools and limits", (*_GUARDED, *_KEYED, 400))}
+
+
+def nameable(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of GET /v1/fusion/models."""
+    return _keyed(app) | {"responses": _responses(NameableModels, "Models", (*_GUARDED, *_KEYED, 400))}
+
+
+def estimate(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of POST /v1/fusion/estimate."""
+    schema = _inlined(ResponseRequest)
+    schema = schema | {"required": [name for name in schema["required"] if name != "input"]}
+    said = {"responses": _responses(RunPrice, "What it would cost", (*_GUARDED, *_KEYED, 400, 404))}
+    return _keyed(app) | said | _body(schema) | {"summary": "Tell what a request of POST /v1/responses would cost"}
+
+
+def history(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of GET /v1/responses."""
+    said = {"responses": _responses(History, "A page of it", (*_GUARDED, *_KEYED, 400))}
+    return _keyed(app) | said | {"summary": "What was asked, newest first"}
+
+
+def resume(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of POST /v1/responses/{response_id}/resume."""
+    responses = _responses(Response, "The response as it stands", (*_GUARDED, *_KEYED, 400, 402, 404, 409))
+    responses[200] |= {"headers": _HEADERS}
+    body = _body(_inlined(ResumeRequest), required=False)
+    return _keyed(app) | {"responses": responses, **body, "summary": "Go on with a run, in the background"}
+
+
+def fork(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of POST /v1/responses/{response_id}/fork."""
+    responses = _responses(Response | Price, "The new response, or its price", (*_GUARDED, *_KEYED, *_CHAT))
+    body = _body(_inlined(ForkRequest), parameters=_headers())
+    summary = "Ask another judge, writer or seat; what does not change is not paid again"
+    return _keyed(app) | {"responses": responses, **body, "summary": summary}
+
+
+def details(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of GET /v1/responses/{response_id}/details."""
+    responses = _responses(Details, "The run whole", (*_GUARDED, *_KEYED, 400, 404))
+    responses[200] |= {"content": {"text/markdown": {"schema": {"type": "string"}}}}
+    return _keyed(app) | {"responses": responses}
+
+
+def differences(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of GET /v1/responses/{response_id}/differences/{other}."""
+    return _keyed(app) | {"responses": _responses(Differences, "Both answers", (*_GUARDED, *_KEYED, 404))}
+
+
+def _body(schema: Mapping[str, Any], *, required: bool = True, **more: Any) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema}}
+    return {"openapi_extra": {"requestBody": {"required": required, "content": content}, **more}}
 
 
 def _keyed(app: FastAPI) -> dict[str, Any]:

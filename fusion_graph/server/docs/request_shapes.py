@@ -7,13 +7,14 @@ from typing_extensions import TypedDict
 
 from fusion_graph.seats import MAX_TEMPERATURE
 from fusion_graph.server.asked.functions import CHOICES
-from fusion_graph.server.asked.fusion_words import SERVER_TOOL, FusionParameters, FusionPlugin, Name, OwnOptions
+from fusion_graph.server.asked.fusion_words import SERVER_TOOL, FusionParameters, FusionPlugin, Name
 from fusion_graph.server.asked.messages import MAX_MESSAGES
+from fusion_graph.server.asked.own_options import OwnOptions
 from fusion_graph.server.asked.payloads import MAX_INTEGER
 from fusion_graph.server.asked.turns import FORMATS
 
 Unheeded = Annotated[Any, Field(description="Taken, and not heeded")]
-Tokens = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Tokens = Annotated[int, Field(ge=1, lt=MAX_INTEGER + 1)]  # a power of two is the same as a float
 NonEmpty = Annotated[str, Field(min_length=1)]
 Named = Annotated[str | None, Field(description="Who speaks")]
 

@@ -6,10 +6,11 @@ from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from fusion_graph.seats import MAX_TEMPERATURE
-from fusion_graph.server.asked.fusion_words import SERVER_TOOL, FusionParameters, FusionPlugin, Name, OwnOptions
+from fusion_graph.server.asked.fusion_words import SERVER_TOOL, FusionParameters, FusionPlugin, Name
 from fusion_graph.server.asked.items import REFERENCE
 from fusion_graph.server.asked.messages import MAX_MESSAGES
-from fusion_graph.server.asked.responses import MAX_STEPS, MaxCost, StepCount
+from fusion_graph.server.asked.own_options import OwnOptions
+from fusion_graph.server.asked.responses import MAX_STEPS, WORK, MaxCost, StepCount
 from fusion_graph.server.docs.request_shapes import ONCE, NamedFusion, NonEmpty, PlainFormat, Tokens, Unheeded
 
 
@@ -163,7 +164,7 @@ class ResponseRequest(TypedDict):
     metadata: NotRequired[Annotated[dict[str, Any] | None, Field(description="Told again in the response")]]
     parallel_tool_calls: NotRequired[bool | None]
     reasoning: NotRequired[Unheeded]
-    include: NotRequired[Unheeded]
+    include: NotRequired[Annotated[Any, Field(description=f"{WORK}: a stream tells what the panel does, too")]]
     service_tier: NotRequired[Unheeded]
     top_p: NotRequired[Unheeded]
     truncation: NotRequired[Unheeded]
@@ -198,7 +199,9 @@ class Response(TypedDict):
     tools: list[Any]
     tool_choice: Any
     parallel_tool_calls: bool
-    x_fusion: NotRequired[Annotated[dict[str, Any], Field(description="The run: id, status, calls, sources")]]
+    x_fusion: NotRequired[
+        Annotated[dict[str, Any], Field(description="The run: id, status, calls, sources; or what is to be approved")]
+    ]
 
 
 class Deleted(TypedDict):

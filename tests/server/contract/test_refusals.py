@@ -31,7 +31,7 @@ def asks(served: Served, **options: Any) -> httpx.Response:
         ("POST", "/v1/chat/completions", {"json": HELLO, "headers": {"origin": "http://evil.example"}}, 403),
         ("GET", "/v1/models/no-such-model", {}, 404),
         ("GET", "/v1/nowhere", {}, 404),
-        ("GET", "/", {}, 404),
+        ("GET", "/nothing", {}, 404),
         ("GET", "/v1/chat/completions", {}, 405),
         ("DELETE", "/v1/models", {}, 405),
         ("PUT", "/v1/models/fusion", {}, 405),

@@ -40,6 +40,10 @@ def cancelled(served: Served, response_id: str) -> httpx.Response:
     return httpx.post(url(served, response_id, "/cancel"), timeout=30)
 
 
+def answered_now(served: Served, response_id: str) -> httpx.Response:
+    return httpx.post(url(served, response_id, "/answer_now"), timeout=30)
+
+
 def deleted(served: Served, response_id: str) -> httpx.Response:
     return httpx.delete(url(served, response_id), timeout=30)
 

@@ -208,3 +208,22 @@ def test_the_same_request_again_after_a_kill_goes_on_with_the_run(
     assert again["id"] == first
     assert again["status"] == "completed"
     assert not whole.more - Counter(["one", "two", "three"])
+
+
+def test_a_server_killed_after_the_answer_was_asked_for_waits_for_the_whole_panel_again(
+    serving: Server, server: ModelServer, whole: Undisturbed
+) -> None:
+    server.settings.behaviour = by_model({**OUTER, "two": altered(panelist(), hang=60.0)})
+    begun = serving.ask(background=True)
+    wait_until(lambda: whole.since()["two"] > 0 and all(whole.since()[seat] == whole.asked[seat] for seat in OTHERS))
+    server.settings.behaviour = by_model(OUTER)
+
+    told = httpx.post(f"{serving.url}/{begun['id']}/answer_now", timeout=60)
+    serving.end(signal.SIGKILL)
+    serving.start()
+
+    stored = serving.ended(begun["id"])
+    assert told.status_code == 200
+    assert (stored["status"], text_of(stored)) == ("completed", whole.text)
+    assert [each["model"] for each in stored["output"][0]["responses"]] == PANEL
+    assert stored["x_fusion"]["status"] == "ok"
