@@ -148,9 +148,10 @@ const FOLDS = {
   },
   "fusion_call.panel.reasoning.delta": (run, event) => {
     const seat = run.seat(event);
-    seat.thinksSince ??= event.at;
     seat.thoughts += event.delta;
-    seat.detail = "thinking";
+    if (seat.isOver) return;
+    seat.thinksSince ??= event.at;
+    if (seat.state === "waiting") seat.detail = "thinking";
   },
   "fusion_call.panel.delta": (run, event) => {
     const seat = run.seat(event);
