@@ -1,6 +1,6 @@
 """What a run would cost, before it is paid: tokens of this user's past calls, else usual ones, times prices.
 
-Pure: the caller brings the settings, the history (`RunStore.call_sizes`) and a price function
+Pure: the caller brings the settings, the history (`spending.call_sizes`) and a price function
 (`models.listing.make_estimate_price`). The approval prompt, the command line and the web page show the same figures.
 """
 

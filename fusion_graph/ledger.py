@@ -6,6 +6,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 _Calls = Iterable[Mapping[str, Any]]  # CallEntry, or the same read back from JSON
+_CENTS_TELL = 0.1  # dollars; below it cents no longer tell two costs apart
 
 
 class Spent(TypedDict):
@@ -39,3 +40,8 @@ def spent(calls: _Calls) -> Spent:
 def own_calls(calls: _Calls, run_id: str) -> list[Mapping[str, Any]]:
     """Return the calls that a run paid for, without those a fork has from the run it came from."""
     return [call for call in calls if call["run_id"] in {"", run_id}]  # "": outside a stored run
+
+
+def dollars(usd: float) -> str:
+    """Return an amount with as many digits as tell: `$0.41`, `$0.0312`."""
+    return f"${usd:.2f}" if usd >= _CENTS_TELL or not usd else f"${usd:.4f}"

@@ -12,18 +12,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from langchain_core.messages import (
-    BaseMessage,
-    MessageLikeRepresentation,
-    convert_to_messages,
-    messages_from_dict,
-    messages_to_dict,
-)
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import id as checkpoint_ids
-from langgraph.types import Command, StateSnapshot
+from langchain_core.messages import MessageLikeRepresentation
 
-from fusion_graph import prompts
 from fusion_graph.claims import Claims
 from fusion_graph.deployment import Parts
 from fusion_graph.errors import SettingsError
@@ -37,11 +27,11 @@ from fusion_graph.savers import FencedSaver, open_saver
 from fusion_graph.schemas import Caller, Event, RunState
 from fusion_graph.seats import Seat
 from fusion_graph.settings import FusionSettings, load_settings
+from fusion_graph.spending import call_sizes
+from fusion_graph.starting import continue_ids, graph_config, graph_input, new_row, run_input, with_ids
 from fusion_graph.state import PanelState
 from fusion_graph.store import RunRow, RunStore, open_store
 from fusion_graph.summaries import ListedRun, Summaries
-
-MAX_QUESTION_CHARS = 200  # of the question in lists
 
 
 @asynccontextmanager
@@ -55,7 +45,7 @@ async def open_runs(db: str | Path, parts: Parts | None = None) -> AsyncIterator
     """
     async with open_store(db) as store, open_saver(store.db) as saver:
         parts = parts or Parts.real()
-        parts.history = store.call_sizes
+        parts.history = lambda: call_sizes(store.db)
         runs = Runs(store, saver, build_graph(**parts.collaborators).compile(checkpointer=saver, name="fusion"), parts)
         try:
             yield runs
@@ -99,12 +89,12 @@ class Runs:
         """
         thread_id = thread_id or uuid.uuid4().hex
         call = settings if isinstance(settings, FusionSettings) else FusionSettings.model_validate(dict(settings or {}))
-        snapshot = await self.graph.aget_state(_config(thread_id))
+        snapshot = await self.graph.aget_state(graph_config(thread_id))
         stored = snapshot.values.get("settings")
         await asyncio.to_thread(self._parts.settle, call, stored=stored)
-        spoken = [_with_id(message) for message in convert_to_messages(list(messages))]
-        kept = _kept(spoken, call, caller, client)
-        return await self._begin(_new_row(thread_id, spoken, kept, owner=owner, run_id=run_id), fresh=True)
+        spoken = with_ids(messages)
+        kept = run_input(spoken, call, caller, client)
+        return await self._begin(new_row(thread_id, spoken, kept, owner=owner, run_id=run_id), fresh=True)
 
     async def start_from(
         self,
@@ -125,7 +115,7 @@ class Runs:
         """
         call = FusionSettings.model_validate(dict(settings))
         settled = await asyncio.to_thread(self._parts.settle, call, stored=None)
-        spoken = [_with_id(message) for message in convert_to_messages(list(messages))]
+        spoken = with_ids(messages)
         values: dict[str, Any] = {
             "messages": spoken,
             "caller": caller or {},
@@ -134,8 +124,8 @@ class Runs:
             "calls": [],
             **panel,
         }
-        kept = _kept(spoken, call, caller, client)
-        row = _new_row(uuid.uuid4().hex, spoken, kept, owner=owner, run_id=run_id, parent_id=parent_id)
+        kept = run_input(spoken, call, caller, client)
+        row = new_row(uuid.uuid4().hex, spoken, kept, owner=owner, run_id=run_id, parent_id=parent_id)
         return await self._begin_at("judge", values, row)
 
     def live(self, run_id: str) -> LiveRun | None:
@@ -145,9 +135,9 @@ class Runs:
     async def state(self, row: RunRow) -> Mapping[str, Any]:
         """Return the graph's state of a run as it was last."""
         # Named, a checkpoint comes without what seats wrote after it: the paid answers of a panel that was stopped.
-        snapshot = await self.graph.aget_state(_config(row["thread_id"]))
+        snapshot = await self.graph.aget_state(graph_config(row["thread_id"]))
         if not is_of(snapshot, row["run_id"]) and row["checkpoint_id"]:
-            snapshot = await self.graph.aget_state(_config(row["thread_id"], row["checkpoint_id"]))
+            snapshot = await self.graph.aget_state(graph_config(row["thread_id"], row["checkpoint_id"]))
         return snapshot.values if is_of(snapshot, row["run_id"]) else {}
 
     async def resume(self, run_id: str, decision: Mapping[str, Any] | None = None) -> LiveRun:
@@ -173,7 +163,7 @@ class Runs:
         if decision is not None and not waits:
             message = f"run {row['run_id'][:8]} does not wait for approval: it is {row['status']}"
             raise SettingsError(message, field="decision", hint="fusion runs resume RUN goes on without a decision")
-        if waits and not is_of(await self.graph.aget_state(_config(row["thread_id"])), row["run_id"]):
+        if waits and not is_of(await self.graph.aget_state(graph_config(row["thread_id"])), row["run_id"]):
             message = (
                 f"run {row['run_id'][:8]} no longer waits for approval: a later message of its thread took its place"
             )
@@ -239,7 +229,7 @@ class Runs:
         """Start the run that was planned, on a new thread. `client` as in `start`: the other run's has not asked for it."""
         kept = {name: part for name, part in plan.parent["input"].items() if name != "client"}
         kept |= {"client": dict(client)} if client else {}
-        new = _new_row(
+        new = new_row(
             uuid.uuid4().hex,
             plan.values["messages"],
             kept,
@@ -252,7 +242,7 @@ class Runs:
     async def _begin_at(self, node: str, values: dict[str, Any], row: RunRow) -> LiveRun:
         """Start a run from a state, as if `node` had just run."""
         row["input"]["forked"] = True
-        config = _config(row["thread_id"], run_id=row["run_id"])
+        config = graph_config(row["thread_id"], run_id=row["run_id"])
         await self.graph.aupdate_state(config, values, as_node=node)
         return await self._begin(row, fresh=True)
 
@@ -364,16 +354,16 @@ class Runs:
             await self.store.add(row)
         else:
             await record.begin_again()
-        snapshot = await self.graph.aget_state(_config(thread_id))
-        _continue_ids(snapshot)
+        snapshot = await self.graph.aget_state(graph_config(thread_id))
+        continue_ids(snapshot)
         narrator = Narrator(run_id, after=row["seq"], past=() if fresh else await self.store.events(run_id))
         told = bool(row["input"].get("client", {}).get("told"))
         live = LiveRun(run_id, thread_id, narrator=narrator, log=record, journal=record, told=told)
         self._live[run_id] = live
         live.start(
             self.graph,
-            _graph_input(row, snapshot, decision),
-            _config(thread_id, run_id=run_id),
+            graph_input(row, snapshot, decision),
+            graph_config(thread_id, run_id=run_id),
             FusionSettings.model_validate(row["input"]["settings"]),
             durable=True,
             on_end=lambda: self._live.pop(run_id, None),
@@ -381,76 +371,6 @@ class Runs:
         return live
 
 
-def _with_id(message: BaseMessage) -> BaseMessage:
-    # A message without an id would be a new one at every restart from the stored input.
-    return message if message.id else message.model_copy(update={"id": uuid.uuid4().hex})
-
-
-def _kept(
-    spoken: Sequence[BaseMessage],
-    settings: FusionSettings,
-    caller: Caller | None,
-    client: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    """Return what starts a run, as the store keeps it."""
-    return {
-        "messages": messages_to_dict(spoken),
-        "settings": settings.model_dump(mode="json", include=settings.model_fields_set),
-        "caller": dict(caller) if caller else None,
-        **({"client": dict(client)} if client else {}),
-    }
-
-
-def _new_row(
-    thread_id: str,
-    messages: Sequence[BaseMessage],
-    kept: dict[str, Any],
-    *,
-    owner: str,
-    run_id: str = "",
-    parent_id: str | None = None,
-) -> RunRow:
-    asked = prompts.asked(messages)
-    question = " ".join(str(asked[-1].text).split())[:MAX_QUESTION_CHARS] if asked else ""
-    return {
-        "run_id": run_id or uuid.uuid4().hex,
-        "thread_id": thread_id,
-        "parent_id": parent_id,
-        "owner": owner,
-        "status": "running",
-        "question": question,
-        "input": kept,
-        "result": None,
-        "checkpoint_id": None,
-        "prompts": prompts.FINGERPRINT,
-        "created_at": time.time(),
-        "updated_at": time.time(),
-        "seq": 0,
-    }
-
-
 def _result(row: RunRow) -> dict[str, Any] | None:
     """Return what a run came to; of one that goes on, what it came to before a pause is no result."""
     return row["result"] if row["result"] and row["result"]["status"] == row["status"] else None
-
-
-def _graph_input(row: RunRow, snapshot: StateSnapshot, decision: Mapping[str, Any] | None) -> Any:
-    """Return what to start the graph with: None goes on from the checkpoint, if this run has one."""
-    if decision is not None:
-        return Command(resume=dict(decision))
-    if is_of(snapshot, row["run_id"]) or row["input"].get("forked"):
-        return None
-    caller = row["input"]["caller"]
-    return {"messages": messages_from_dict(row["input"]["messages"])} | ({"caller": caller} if caller else {})
-
-
-def _continue_ids(snapshot: StateSnapshot) -> None:
-    """Let the next checkpoint's id come after the head's: ids are times, and the clock may have been set back since."""
-    if head := snapshot.config["configurable"].get("checkpoint_id"):
-        ids: Any = checkpoint_ids  # there is no public way to say it
-        ids._last_v6_timestamp = max(ids._last_v6_timestamp or 0, ids.UUID(head).time)  # noqa: SLF001
-
-
-def _config(thread_id: str, checkpoint_id: str | None = None, *, run_id: str | None = None) -> RunnableConfig:
-    configurable = {"thread_id": thread_id} | ({"checkpoint_id": checkpoint_id} if checkpoint_id else {})
-    return {"configurable": configurable, "metadata": {"fusion_run": run_id} if run_id else {}}

@@ -5,7 +5,7 @@ from typing import Any, Literal, NotRequired, TypeAlias, get_args
 
 from typing_extensions import TypedDict
 
-Role: TypeAlias = Literal["decide", "panelist", "judge", "writer"]
+Role: TypeAlias = Literal["decide", "panelist", "judge", "writer", "grader"]  # grader: of an evaluation
 Status: TypeAlias = Literal["ok", "degraded", "error"]
 RunState: TypeAlias = Literal[
     "running",
@@ -20,6 +20,7 @@ RunState: TypeAlias = Literal[
 # Sent with every call that a fusion makes, to models and tools: a server of ours that gets it asks no panel.
 DEPTH = {"x-openrouter-fusion-depth": "1"}
 INSIDE = {"FUSION_INSIDE": "1"}  # the same, in the environment of programs that a panel has for tools
+EARLY = "it answered early"  # how a note begins of a seat that did not use all it might have
 ENDED: frozenset[str] = frozenset(get_args(Status))  # the other states of a run can be gone on from
 Outcome: TypeAlias = Literal[
     "answer",
@@ -151,6 +152,15 @@ class SeatResult(TypedDict):
     files: NotRequired[list[SeatFile]]  # what its commands made
     more_files: NotRequired[int]  # that are not listed
     missing_tools: NotRequired[list[str]]  # in words, the tools it was to have that are not there, and the remedy
+
+
+def seat_state(result: SeatResult) -> str:
+    """Return how a seat ended, in the words of every screen."""
+    if not result["content"]:
+        return "failed"
+    if result["partial"]:
+        return "stopped"
+    return "answered early" if any(note.startswith(EARLY) for note in result["notes"]) else "answered"
 
 
 class Claim(TypedDict):

@@ -10,9 +10,8 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, cast
 
 from langchain_core.messages import AIMessage, messages_from_dict, messages_to_dict
 from typing_extensions import TypedDict
@@ -21,14 +20,12 @@ from fusion_graph.claims import TABLE as _CLAIMS
 from fusion_graph.database.opening import open_database
 from fusion_graph.database.statements import Database, Row, Session, plain_json
 from fusion_graph.errors import LeaseLostError, RunBusyError, RunNotFoundError
-from fusion_graph.estimate import CallSize
 from fusion_graph.retention import TABLES as _RETENTION
 from fusion_graph.schemas import CallEntry, Event, RunState
 from fusion_graph.summaries import TABLE as _SUMMARIES
 
 LEASE_SECONDS = 30.0
 _IS_DELTA = "type LIKE '%\\_delta' ESCAPE '\\'"
-_QUARTER = 900  # seconds; days begin at a quarter of an hour in every time zone
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS fusion_runs (
@@ -68,25 +65,6 @@ class RunRow(TypedDict):
     seq: int
 
 
-Dimension: TypeAlias = Literal["day", "model", "role"]
-
-
-class Spending(TypedDict, total=False):
-    """What the attempts of one group took. `cost_usd` is the sum of the known prices, None if none is known.
-
-    It is a lower bound where `unpriced` counts attempts. `day`, `model` and `role` are there as far as it is grouped by them.
-    """
-
-    day: str
-    model: str
-    role: str
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float | None
-    unpriced: int
-
-
 _COLUMNS = ", ".join(RunRow.__annotations__)
 
 
@@ -103,12 +81,6 @@ class RunStore:
         self._now = db.dialect.now
         lease = "SELECT 1 FROM fusion_leases WHERE thread_id = ? AND token = ?"
         self._is_held = f"EXISTS ({lease} {db.dialect.lock})"
-        member = db.dialect.member
-        self._role, self._model = (member["text"]("entry", path) for path in ("role", "model"))
-        self._seat, self._input, self._output = (
-            member["integer"]("entry", path) for path in ("seat", "tokens.input", "tokens.output")
-        )
-        self._cost, self._started = (member["number"]("entry", path) for path in ("cost_usd", "started_at"))
 
     async def set_up(self) -> None:
         """Create what is not there yet."""
@@ -176,10 +148,12 @@ class RunStore:
 
     async def delete(self, run_id: str) -> None:
         """Delete a run with its events and attempts; what it cost is noted."""
+        number = self.db.dialect.member["number"]
+        started, cost = (number("entry", path) for path in ("started_at", "cost_usd"))
         spent = (
-            f"INSERT INTO fusion_spent (owner, at, cost_usd) SELECT owner, max({self._started}), sum({self._cost}) "  # noqa: S608  (own column names)
+            f"INSERT INTO fusion_spent (owner, at, cost_usd) SELECT owner, max({started}), sum({cost}) "  # noqa: S608  (own column names)
             "FROM fusion_attempts JOIN fusion_runs ON fusion_runs.run_id = fusion_attempts.run_id "
-            f"WHERE fusion_attempts.run_id = ? GROUP BY owner HAVING sum({self._cost}) > 0"
+            f"WHERE fusion_attempts.run_id = ? GROUP BY owner HAVING sum({cost}) > 0"
         )
 
         async def work(session: Session) -> None:
@@ -321,57 +295,6 @@ class RunStore:
         """Return all attempts of a run."""
         rows = await self.db.read("SELECT entry FROM fusion_attempts WHERE run_id = ? ORDER BY rowid", (run_id,))
         return [cast("CallEntry", json.loads(row["entry"])) for row in rows]
-
-    async def call_sizes(self, limit: int = 5000) -> list[CallSize]:
-        """Return the tokens of the newest attempts that have any."""
-        sql = (
-            f"SELECT run_id, {self._role} AS role, {self._seat} AS seat, {self._model} AS model, "  # noqa: S608  (own words)
-            f"{self._input} AS input, {self._output} AS output "
-            f"FROM fusion_attempts WHERE {self._input} > 0 ORDER BY rowid DESC LIMIT ?"
-        )
-        return [cast("CallSize", row) for row in await self.db.read(sql, (limit,))]
-
-    async def spending(
-        self, by: Sequence[Dimension] = (), *, since: float = 0.0, owner: str | None = None
-    ) -> list[Spending]:
-        """Return what all attempts since a moment took, one row a group; without groups, one row for all.
-
-        An attempt belongs to the run that paid for it, so that forks count nothing twice. Deleted runs are gone. `owner`
-        leaves out what others paid for.
-        """
-        groups = {
-            "day": self.db.dialect.floor.format(f"{self._started} / {_QUARTER}"),
-            "model": self._model,
-            "role": self._role,
-        }
-        named = "".join(f"{groups[name]} AS {name}, " for name in by)
-        sums = (
-            f"count(*) AS calls, coalesce(sum({self._input}), 0) AS input_tokens, "
-            f"coalesce(sum({self._output}), 0) AS output_tokens, "
-            f"sum({self._cost}) AS cost_usd, count(*) - count({self._cost}) AS unpriced"
-        )
-        mine = " AND run_id IN (SELECT run_id FROM fusion_runs WHERE owner = ?)" if owner is not None else ""
-        grouped = f" GROUP BY {', '.join(str(place) for place in range(1, len(by) + 1))}" if by else ""
-        sql = f"SELECT {named}{sums} FROM fusion_attempts WHERE {self._started} >= ?{mine}{grouped}"  # noqa: S608  (own words)
-        rows = await self.db.read(sql, (since,) if owner is None else (since, owner))
-        return _added_up(rows, by)
-
-
-def _added_up(rows: Sequence[Row], by: Sequence[Dimension]) -> list[Spending]:
-    """Return rows of quarters of an hour as rows of this process's days, in the order of their groups."""
-    groups: dict[tuple[str, ...], Row] = {}
-    for row in rows:
-        if "day" in by:
-            row["day"] = datetime.fromtimestamp(row["day"] * _QUARTER).astimezone().date().isoformat()
-        key = tuple(row[name] for name in by)
-        groups[key] = _sum(groups[key], row) if key in groups else row
-    return [cast("Spending", groups[key]) for key in sorted(groups)]
-
-
-def _sum(one: Row, other: Row) -> Row:
-    costs = [row["cost_usd"] for row in (one, other) if row["cost_usd"] is not None]
-    counts = {name: one[name] + other[name] for name in ("calls", "input_tokens", "output_tokens", "unpriced")}
-    return {**one, **counts, "cost_usd": sum(costs) if costs else None}
 
 
 def _with_marks(events: Sequence[Event]) -> list[Event]:

@@ -24,6 +24,7 @@ from fusion_graph.server.access.guard import Guard
 from fusion_graph.server.access.keys import Keys
 from fusion_graph.server.app import make_app
 from fusion_graph.server.config import ServerConfig
+from fusion_graph.spending import spending
 from tests.commands import Cli, own_environ, wait_until
 from tests.forked import Forked
 from tests.graphs import ROSTER, asked, scripted
@@ -251,7 +252,7 @@ async def test_of_characters_that_a_database_cannot_hold_a_run_loses_nothing_els
         kept = await runs.show(live.run_id)
         again = await (await runs.start(["And?"], thread_id="a\0thread")).result()
         fork = await (await runs.fork(live.run_id, writer="north")).result()
-        (total,) = await runs.store.spending(since=0)
+        (total,) = await spending(runs.store.db, since=0)
         taken = await runs.claims.take("", "key", "a\0name", digest="", run_id=live.run_id)
         claim = await runs.claims.find("", "key", "a\0name")
 
@@ -279,8 +280,8 @@ async def test_spending_is_told_by_the_days_of_who_asks(
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
-        by_day = await runs.store.spending(["day"])
-        by_model = await runs.store.spending(["day", "model"], since=moments[1])
+        by_day = await spending(runs.store.db, ["day"])
+        by_model = await spending(runs.store.db, ["day", "model"], since=moments[1])
     finally:
         monkeypatch.undo()
         time.tzset()

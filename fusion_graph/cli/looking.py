@@ -36,7 +36,8 @@ from fusion_graph.settings import home
 if TYPE_CHECKING:
     from fusion_graph.estimate import CallSize
     from fusion_graph.settings import FusionSettings
-    from fusion_graph.store import Dimension, RunStore, Spending
+    from fusion_graph.spending import Dimension, Spending
+    from fusion_graph.store import RunStore
 
 T = TypeVar("T")
 SHOWN_MODELS = 40
@@ -147,8 +148,10 @@ def _settled(given: dict[str, Any]) -> "FusionSettings":
 
 def _history(db: str | None) -> list["CallSize"]:
     """Return the sizes of past calls; none if the database is not there, or cannot be read."""
+    from fusion_graph.spending import call_sizes
+
     try:
-        return _from_store(db, lambda store: store.call_sizes(), [])
+        return _from_store(db, lambda store: call_sizes(store.db), [])
     except FusionError as error:
         told = str(error)
     except faults() as error:
@@ -197,13 +200,14 @@ def show_usage(
 ) -> None:
     """Show what was spent, by day and model, over all runs that are kept; what forks took over is counted once."""
     from fusion_graph.cli.tables import usage_table
+    from fusion_graph.spending import spending
 
     dimensions: list[Dimension] = [by.value] if by else ["day", "model"]
     since = time.time() - days * DAY_SECONDS if days is not None else 0.0
 
     async def spent(store: "RunStore") -> tuple[list["Spending"], "Spending"]:
-        (total,) = await store.spending(since=since)
-        return await store.spending(dimensions, since=since), total
+        (total,) = await spending(store.db, since=since)
+        return await spending(store.db, dimensions, since=since), total
 
     none: tuple[list[Spending], Spending] = ([], _NOTHING)
     try:

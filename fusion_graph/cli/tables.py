@@ -7,7 +7,7 @@ from typing import Literal
 from fusion_graph.checks import Item
 from fusion_graph.estimate import Estimate, PartEstimate, render_cost, render_estimate
 from fusion_graph.models.server_lists import ListedModel
-from fusion_graph.store import Dimension, Spending
+from fusion_graph.spending import Dimension, Spending
 from fusion_graph.terminal import aligned, clean, money
 
 NAME_WIDTH = 42  # a longer name shifts its own row only: what is cut cannot be copied

@@ -114,7 +114,8 @@ def _edited(
         if name not in (*EDITABLE, "estimate"):
             raise SettingsError(f"{name!r} cannot be edited here", field=name, value=value, hint=", ".join(EDITABLE))
     changed = {name: args[name] for name in EDITABLE if args.get(name) not in ("", None)}
-    changed |= {name: amount_in(value) for name, value in changed.items() if name == "max_cost_usd"}
+    if "max_cost_usd" in changed:
+        changed["max_cost_usd"] = amount_in(changed["max_cost_usd"])
     names = names_in(changed.pop("panel", None))
     if names and names != _panel_names(settings, seats):
         if has_answers:

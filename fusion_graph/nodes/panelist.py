@@ -21,7 +21,7 @@ from fusion_graph.evidence import sources_told
 from fusion_graph.nodes.asking import ask_with_room
 from fusion_graph.nodes.quorum import WANTED, Panel, panel_of
 from fusion_graph.nodes.seat_tools import FILES, READ, SOURCES, UNREADABLE, allowed, hidden, seconds_left, workspace_of
-from fusion_graph.schemas import CallEntry, CallError, SeatResult, Source
+from fusion_graph.schemas import EARLY, CallEntry, CallError, SeatResult, Source
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import OfferTools, PanelistState, Plan, merge_sources
 
@@ -58,7 +58,7 @@ async def call_model(
     if reply.outcome == "tool_calls" and tools and reply.message:
         return update | {"messages": hidden(state, [_with_sound_calls(reply.message, seat, steps)])}
     state = {**state, "found": merge_sources(state.get("found") or [], told)}
-    result = _result(state, reply, [f"it answered early: {spent}"] if spent else [])
+    result = _result(state, reply, [f"{EARLY}: {spent}"] if spent else [])
     if missing:
         result["missing_tools"] = missing
     if result["content"] and not result["partial"]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fusion_graph.schemas import Event
+from fusion_graph.schemas import Event, seat_state
 from fusion_graph.terminal.run_view import Key, Row, RunView
 from fusion_graph.terminal.words import counted, failure, in_line
 
@@ -40,10 +40,8 @@ def _seat_writes(view: RunView, event: Event) -> None:
 
 def _seat_answered(view: RunView, event: Event) -> None:
     result = event["result"]
-    early = any(note.startswith("it answered early") for note in result["notes"])
-    state = "stopped" if result["partial"] else "answered early" if early else "answered"
     row = view.row(event["seat"], event["model"])
-    row.ends(state, counted(len(result["sources"]), "source"), event["at"], has_answer=True)
+    row.ends(seat_state(result), counted(len(result["sources"]), "source"), event["at"], has_answer=True)
 
 
 def _seat_failed(view: RunView, event: Event) -> None:

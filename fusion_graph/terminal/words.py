@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fusion_graph.ledger import dollars
+
 DEMO = "offline demo: no language model"
 # Strings with their end (OSC, DCS, SOS, PM, APC), control sequences, then what is left of either: each in 7 and 8 bits.
 _ESCAPES = re.compile(
@@ -17,7 +19,6 @@ _ESCAPES = re.compile(
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]"
 )
-_CENTS_TELL = 0.1  # dollars; below it cents no longer tell two costs apart
 
 
 def clean(text: str) -> str:
@@ -34,8 +35,7 @@ def money(cost: float | None, *, lower_bound: bool = False) -> str:
     """Return US dollars: `$0.41`, `at least $0.41`, or `cost unknown`."""
     if cost is None:
         return "cost unknown"
-    shown = f"${cost:.2f}" if cost >= _CENTS_TELL or cost == 0 else f"${cost:.4f}"
-    return f"at least {shown}" if lower_bound else shown
+    return f"at least {dollars(cost)}" if lower_bound else dollars(cost)
 
 
 def cost_cell(cost: float | None, *, lower_bound: bool = False) -> str:

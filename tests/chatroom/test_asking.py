@@ -1,5 +1,6 @@
 """Asking: the question, the panel it goes to, and what is said of both before anything is paid."""
 
+import json
 import re
 
 from playwright.sync_api import expect
@@ -73,6 +74,20 @@ def test_asked_twice_at_once_it_is_one_run(serve: Serve, visit: Visit) -> None:
     expect(room.title).to_have_text(QUESTION)
     room.ended()
     assert len(served.rows()) == 1
+
+
+def test_a_seat_thinks_as_the_panel_does_until_it_is_told_otherwise(serve: Serve, visit: Visit) -> None:
+    served = serve()
+    room = visit(served)
+    room.button("Change panel").click()
+    room.button("Settings of seat 1").click()
+    thinks = room.page.get_by_role("combobox", name="Thinks").first
+    expect(thinks).to_have_value("")
+    thinks.select_option("high")
+    room.ask().ended("Answered")
+
+    panel = json.loads(served.rows()[0]["input"])["settings"]["panel"]
+    assert [seat.get("reasoning") for seat in panel] == ["high", "", ""]
 
 
 def test_a_panel_is_put_together_by_mouse(serve: Serve, visit: Visit) -> None:

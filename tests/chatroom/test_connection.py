@@ -3,7 +3,6 @@
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ from playwright.sync_api import Browser, expect
 
 from tests.chatroom.conftest import visits
 from tests.chatroom.room import QUESTION, Room
-from tests.commands import Cli, Running, own_environ, wait_until
+from tests.commands import Cli, own_environ
 from tests.forked import Forked
 from tests.model_server import ModelServer, altered, by_model, judge, panelist, writer
-from tests.ports import answers, free_port
+from tests.server.restarting import Server, started
 
 PRESETS = """
 [three]
@@ -29,29 +28,6 @@ WELL: dict[str, Any] = {
 AWAY = "ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE"
 
 
-@dataclass
-class Server:
-    """`fusion serve` as a process that is killed and started again on the same port and database."""
-
-    cli: Cli
-    port: int
-    process: Running | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        self.process = self.cli.start("serve", "--port", str(self.port), "--drain", "0")
-        wait_until(lambda: answers(self.port))
-
-    def end(self, number: int = signal.SIGKILL) -> None:
-        if self.process is not None:
-            self.process.send_signal(number)
-            self.process.wait()
-            self.process = None
-
-
 @pytest.fixture
 def process(server: ModelServer, forked: Forked, tmp_path: Path) -> Iterator[Server]:
     server.settings.behaviour = by_model(WELL)
@@ -59,10 +35,8 @@ def process(server: ModelServer, forked: Forked, tmp_path: Path) -> Iterator[Ser
     home = Path(environ["FUSION_HOME"])
     home.mkdir()
     (home / "presets.toml").write_text(PRESETS, encoding="utf-8")
-    process = Server(Cli(forked, tmp_path, environ), free_port())
-    process.start()
-    yield process
-    process.end(signal.SIGTERM)
+    with started(Cli(forked, tmp_path, environ)) as process:
+        yield process
 
 
 @pytest.fixture

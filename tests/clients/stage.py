@@ -1,6 +1,5 @@
 """`fusion serve` as a process, with models on the loopback behind it, and what a client's session left in both."""
 
-import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from tests.clients.table import Known
 from tests.commands import Cli, own_environ, wait_until
 from tests.forked import Forked
 from tests.model_server import Entry, ModelServer
-from tests.ports import answers, free_port
+from tests.server.restarting import started
 
 KEY, PROVIDERS_KEY = "the-key-of-the-client", "the-key-of-the-operator"
 PLAIN_KEY = "the-key-of-a-plain-client"
@@ -95,12 +94,5 @@ def open_stage(forked: Forked, folder: Path) -> Iterator[Stage]:
         cli = Cli(forked, folder, own_environ(folder, models.url, **own))
         cli.home.mkdir()
         (cli.home / "presets.toml").write_text(_PRESET)
-        port = free_port()
-        server = cli.start("serve", "--port", str(port), "--drain", "0")
-        try:
-            wait_until(lambda: answers(port) or "Error" in server.stderr)
-            assert answers(port), server.stderr
-            yield Stage(f"http://127.0.0.1:{port}/v1", models, cli)
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait()
+        with started(cli) as server:
+            yield Stage(f"{server.url}/v1", models, cli)

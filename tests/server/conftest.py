@@ -18,8 +18,12 @@ from fusion_graph.server.access.keys import Keys
 from fusion_graph.server.app import make_app
 from fusion_graph.server.config import ServerConfig
 from fusion_graph.server.draining import DrainingServer
+from tests.commands import Cli, own_environ
+from tests.forked import Forked
 from tests.graphs import look_up, scripted
+from tests.model_server import ModelServer, by_model
 from tests.ports import free_port
+from tests.server.restarting import OUTER, Server, started
 
 PANEL: dict[str, Any] = {"id": "fusion", "analysis_models": ["north", "south", "east"], "model": "judge", "tools": []}
 
@@ -108,6 +112,15 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 def served(serve: Serve) -> Served:
     """A server without keys whose models do well; its writer is the judge's model."""
     return serve(judge=judge_and_writer)
+
+
+@pytest.fixture
+def process(database: str | Path, server: ModelServer, forked: Forked, tmp_path: Path) -> Iterator[Server]:
+    """`fusion serve` as a process that can be killed and started again, in front of models that do well."""
+    server.settings.behaviour = by_model(OUTER)
+    own = {"OPENAI_API_KEY": "k", "FUSION_SERVER_MODELS": "*", "FUSION_DB": str(database)}
+    with started(Cli(forked, tmp_path, own_environ(tmp_path, server.url, **own))) as process:
+        yield process
 
 
 def is_judge(request: ScriptedRequest) -> bool:

@@ -10,6 +10,7 @@ from fusion_graph.events import LiveRun
 from fusion_graph.runs import Runs
 from fusion_graph.server.config import ServerConfig
 from fusion_graph.server.errors import RefusedError
+from fusion_graph.spending import spending
 
 _MINUTE, _DAY = 60.0, 86_400.0
 
@@ -86,7 +87,7 @@ class Limits:
         most = self._config.max_usd
         if most is None:
             return None
-        (spent,) = await runs.store.spending(since=time.time() - _DAY, owner=owner)
+        (spent,) = await spending(runs.store.db, since=time.time() - _DAY, owner=owner)
         gone = await runs.retention.spent(owner, time.time() - _DAY)
         held = sum(slot.cap for slot in self._taken(owner).values())
         left = most - (spent["cost_usd"] or 0.0) - gone - held

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from fusion_graph.checked import Checked
 from fusion_graph.errors import SettingsError
-from fusion_graph.seats import MAX_TEMPERATURE, MAX_TOOL_STEPS, MAX_TOOLS, Reasoning
+from fusion_graph.seats import MAX_TOOLS, Seat
 from fusion_graph.server.asked.fusion_words import InnerTool, Name
 from fusion_graph.server.asked.inner_tools import inner_tool, parsed_at
 from fusion_graph.settings import MAX_SEATS
@@ -15,24 +15,18 @@ from fusion_graph.urls import parse_rule
 OWN = "x_fusion"
 
 
-class AskedSeat(Checked):
-    """One place on the panel. What is left out is taken from the run's settings."""
+class AskedSeat(Seat):
+    """One place on the panel, with tools as clients name them."""
 
     model: Name = Field(description="The model that answers")
-    name: str = Field("", description="What to call this seat")
-    temperature: float | None = Field(None, ge=0, le=MAX_TEMPERATURE, description="Temperature of this seat")
-    reasoning: Reasoning = Field("", description="Reasoning effort of this seat")
-    max_tool_calls: int | None = Field(None, ge=1, le=MAX_TOOL_STEPS, description="Tool steps of this seat, 1 to 16")
-    system_prompt: str = Field("", description="Added to the panelist's instructions")
-    fallback: str = Field("", description="The model that is asked if this one fails")
-    tools: list[InnerTool] | None = Field(
+    tools: list[InnerTool] | None = Field(  # type: ignore[assignment]
         None, max_length=MAX_TOOLS, description="Tools of this seat, and no others; an empty list: none"
     )
 
-    @field_validator("tools")
+    @field_validator("tools", mode="after")
     @classmethod
-    def _read_tools(cls, given: list[InnerTool] | None) -> list[dict[str, Any]] | None:
-        return None if given is None else [inner_tool(tool, number) for number, tool in enumerate(given)]
+    def _parse_tools(cls, value: Any) -> Any:
+        return None if value is None else [inner_tool(tool, number) for number, tool in enumerate(value)]
 
     def settings(self) -> dict[str, Any]:
         """Return the seat as settings have it."""

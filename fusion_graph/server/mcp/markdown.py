@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from fusion_graph.server.mcp.shapes import Outcome
+from fusion_graph.server.words import DEMO, cost_words
 
-DEMO = "Offline demo: no language model, only sentences out of invented pages."
 _OPENINGS = {
     "degraded": "**Degraded answer**",
     "error": "**No answer of the panel**",
@@ -32,14 +32,6 @@ def render(told: Outcome) -> str:
         _closing(told),
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def cost_words(usd: float | None, *, is_lower_bound: bool) -> str:
-    """Return US dollars in words: `$0.41`, `at least $0.41`, or `unknown`."""
-    if usd is None or (is_lower_bound and not usd):
-        return "unknown"
-    shown = f"${usd:.2f}" if usd >= 0.1 or not usd else f"${usd:.4f}"  # noqa: PLR2004  (cents stop telling below)
-    return f"at least {shown}" if is_lower_bound else shown
 
 
 def _opening(told: Outcome) -> str:

@@ -9,8 +9,8 @@ from fusion_graph.characters import visible
 from fusion_graph.events import LiveRun
 from fusion_graph.ledger import own_calls, spent
 from fusion_graph.schemas import Event
-from fusion_graph.server.mcp.markdown import cost_words
 from fusion_graph.server.pauses import with_pauses
+from fusion_graph.server.words import cost_words
 
 MAX_MESSAGE = 200  # characters that clients show
 _LOOKS = 4  # at the clock, in a heartbeat

@@ -33,6 +33,7 @@ from fusion_graph.server.mcp.waiting import HEARTBEAT_SECONDS, Waiting, next_ste
 from fusion_graph.server.offer import preset_models
 from fusion_graph.server.sharing import Asked, Sharing
 from fusion_graph.settings import FusionSettings, is_demo
+from fusion_graph.spending import call_sizes
 from fusion_graph.store import RunRow
 
 
@@ -91,7 +92,7 @@ class Tools:
 
     async def estimate(self, given: EstimateArguments, _asker: Asker) -> tuple[str, Price]:
         """Tell what a run would cost. Raises SettingsError, ModelLoadError."""
-        history = await self._runs.store.call_sizes()
+        history = await call_sizes(self._runs.store.db)
         price = await asyncio.to_thread(self._price, given, history)
         return render_price(price), price
 

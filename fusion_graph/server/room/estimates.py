@@ -26,6 +26,7 @@ from fusion_graph.server.room.offers import problem_of
 from fusion_graph.server.room.rosters import has_demo, roster_of
 from fusion_graph.server.running import capped, check_models, depth_of, read_json
 from fusion_graph.settings import FusionSettings
+from fusion_graph.spending import call_sizes
 
 OBJECT = "fusion.estimate"
 _ANY_QUESTION = "?"
@@ -39,7 +40,7 @@ async def estimate(request: Request, owner: Owner) -> dict[str, Any]:
     cap, problem = await _cap(state.limits, runs, owner)
     settings = await asyncio.to_thread(_settings, asked.turn.settings, state.config, cap)
     presets, fault = await asyncio.to_thread(_checked, settings, state.config, state.parts)
-    question, history = str(prompts.asked(asked.turn.messages)[-1].text), await runs.store.call_sizes()
+    question, history = str(prompts.asked(asked.turn.messages)[-1].text), await call_sizes(runs.store.db)
     found = await asyncio.to_thread(_estimated, settings, history, question, state.config)
     return {
         **estimate_told(found, render_estimate(found)),

@@ -9,11 +9,10 @@ from fusion_graph.doubts import doubts_of
 from fusion_graph.evidence import renumbered
 from fusion_graph.ledger import own_calls, spent
 from fusion_graph.markdown import escaped, linked
-from fusion_graph.schemas import Analysis, Claim, SeatResult
-from fusion_graph.server.mcp.markdown import DEMO, cost_words
+from fusion_graph.schemas import Analysis, Claim, SeatResult, seat_state
 from fusion_graph.server.room.history import response_id
-from fusion_graph.server.room.panel import state_of
 from fusion_graph.server.room.whole import Whole, in_line
+from fusion_graph.server.words import DEMO, cost_words
 from fusion_graph.summaries import summary_of
 
 _TITLE = 120  # characters of a question
@@ -106,7 +105,7 @@ def _cited(sources: Sequence[int]) -> str:
 
 def _seat(run: Whole, result: SeatResult) -> str:
     stands_in = f", answered by {_shown(result['answered_by'])}" if "answered_by" in result else ""
-    heading = f"Seat {result['seat']}: {_shown(result['model'])} ({state_of(result)}{stands_in})"
+    heading = f"Seat {result['seat']}: {_shown(result['model'])} ({seat_state(result)}{stands_in})"
     error = [_shown(result["error"]["message"])] if result["error"] and not result["content"] else []
     notes = _lines(map(_shown, result["notes"]))
     return _section(heading, [*error, visible(renumbered(result, run.sources)), notes]) or f"## {heading}"

@@ -5,11 +5,9 @@ from typing import Any
 
 from fusion_graph.evidence import renumbered
 from fusion_graph.ledger import spent
-from fusion_graph.schemas import Analysis, Claim, Contradiction, SeatResult
+from fusion_graph.schemas import Analysis, Claim, Contradiction, SeatResult, seat_state
 from fusion_graph.server.rendering import render_line, render_text
 from fusion_graph.server.room.whole import Whole
-
-EARLY = "it answered early"  # how a note begins of a seat that did not use all it might have
 
 _Sources = Sequence[Mapping[str, Any]]
 
@@ -54,7 +52,7 @@ def _brought(run: Whole, result: SeatResult) -> dict[str, Any]:
     number = {source["key"]: n for n, source in enumerate(run.sources, 1)}
     stands_in = {"answered_by": result["answered_by"]} if "answered_by" in result else {}
     return {
-        "state": state_of(result),
+        "state": seat_state(result),
         "text": text,
         "html": render_text(text, run.result["sources"]) if text else "",
         "notes": result["notes"],
@@ -69,15 +67,6 @@ def _brought(run: Whole, result: SeatResult) -> dict[str, Any]:
         "files": result.get("files", []),
         "more_files": result.get("more_files", 0),
     }
-
-
-def state_of(result: SeatResult) -> str:
-    """Return how a seat ended, in the words of every screen."""
-    if not result["content"]:
-        return "failed"
-    if result["partial"]:
-        return "stopped"
-    return "answered early" if any(note.startswith(EARLY) for note in result["notes"]) else "answered"
 
 
 def _seconds(calls: Sequence[Mapping[str, Any]]) -> float | None:

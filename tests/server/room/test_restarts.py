@@ -2,52 +2,38 @@
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.commands import Cli, own_environ, wait_until
-from tests.forked import Forked
+from tests.commands import wait_until
 from tests.model_server import ModelServer, altered, by_model, panelist
-from tests.ports import free_port
 from tests.server.responses.asking import text_of
-from tests.server.responses.test_restarts import OUTER, Server
+from tests.server.restarting import OUTER, Server
 
 
-@pytest.fixture
-def serving(database: str | Path, server: ModelServer, forked: Forked, tmp_path: Path) -> Iterator[Server]:
-    server.settings.behaviour = by_model(OUTER)
-    cli = Cli(forked, tmp_path, own_environ(tmp_path, server.url, OPENAI_API_KEY="k", FUSION_SERVER_MODELS="*"))
-    serving = Server(cli, database, free_port())
-    serving.start()
-    yield serving
-    serving.end(signal.SIGTERM)
-
-
-def posted(serving: Server, path: str, **body: Any) -> dict[str, Any]:
-    told: dict[str, Any] = httpx.post(f"{serving.url}/{path}", json=body, timeout=60).json()
+def posted(process: Server, path: str, **body: Any) -> dict[str, Any]:
+    told: dict[str, Any] = httpx.post(f"{process.responses}/{path}", json=body, timeout=60).json()
     return told
 
 
 @pytest.mark.parametrize("killed", [signal.SIGKILL, signal.SIGTERM])
-def test_a_fork_goes_on_and_pays_no_answer_again(serving: Server, server: ModelServer, killed: signal.Signals) -> None:
-    parent = serving.ask()
+def test_a_fork_goes_on_and_pays_no_answer_again(process: Server, server: ModelServer, killed: signal.Signals) -> None:
+    parent = process.ask()
     before = Counter(entry.model for entry in server.log)
     server.settings.behaviour = by_model({**OUTER, "four": altered(panelist(), hang=60.0)})
-    begun = posted(serving, f"{parent['id']}/fork", add_seats=["openai:four"])
+    begun = posted(process, f"{parent['id']}/fork", add_seats=["openai:four"])
     wait_until(lambda: any(entry.model == "four" for entry in server.log))
     server.settings.behaviour = by_model({**OUTER, "four": panelist()})
 
-    serving.end(killed)
-    serving.start()
+    process.end(killed)
+    process.start()
 
-    told = serving.ended(begun["id"])
+    told = process.ended(begun["id"])
     again = Counter(entry.model for entry in server.log) - before
-    details = httpx.get(f"{serving.url}/{begun['id']}/details", timeout=60).json()
-    listed = httpx.get(serving.url, timeout=60).json()["data"]
+    details = httpx.get(f"{process.responses}/{begun['id']}/details", timeout=60).json()
+    listed = httpx.get(process.responses, timeout=60).json()["data"]
     assert (begun["status"], told["status"], bool(text_of(told))) == ("in_progress", "completed", True)
     assert set(again) == {"four", "judge"}
     assert (details["status"], details["parent_id"]) == ("ok", parent["id"])

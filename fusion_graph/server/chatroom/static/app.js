@@ -1,7 +1,7 @@
 // The page: which screen an address shows, and who may see it.
 
 import { get, key } from "./api.js";
-import { askForm } from "./ask.js";
+import { askForm, offer } from "./ask.js";
 import { banner, fill, h } from "./dom.js";
 import { sidePage } from "./redo.js";
 import { routed } from "./route.js";
@@ -47,7 +47,7 @@ async function screen(signal, state) {
 }
 
 async function first(signal) {
-  await get("/v1/fusion"); // who has no key is asked for it before anything is typed
+  const offered = await offer(); // who has no key is asked for it before anything is typed
   if (signal.aborted) return;
   document.title = "Fusion · ask a panel";
   const recent = h(
@@ -56,12 +56,12 @@ async function first(signal) {
     h("h2", { id: "h-recent" }, "Recent"),
     runList({ limit: 5, signal }),
   );
-  fill(main, h("h1", { tabindex: "-1" }, "Ask a panel"), askForm({}), recent);
+  fill(main, h("h1", { tabindex: "-1" }, "Ask a panel"), askForm({ offered }), recent);
   main.querySelector("textarea").focus({ preventScroll: true });
 }
 
 async function history(signal) {
-  await get("/v1/responses?limit=1");
+  await get("/v1/responses?limit=1"); // signs in, as above
   if (signal.aborted) return;
   document.title = "Fusion · runs";
   fill(main, h("h1", { tabindex: "-1" }, "Runs"), runList({ signal, isWhole: true }));

@@ -25,13 +25,13 @@ let forms = 0;
 /** Return what this server offers to ask with. */
 export const offer = () => get("/v1/fusion");
 
-/** Return a form that asks; with `previous`, the id of a response, it goes on with that conversation. */
-export function askForm({ draft = null, previous = null, label = "Your question" }) {
-  return new AskForm(draft, previous, label).element;
+/** Return a form that asks, out of what is `offered` here (or its promise); with `previous`, the id of a response, it goes on with that conversation. */
+export function askForm({ offered = offer(), draft = null, previous = null, label = "Your question" }) {
+  return new AskForm(offered, draft, previous, label).element;
 }
 
 class AskForm {
-  constructor(draft, previous, label) {
+  constructor(offered, draft, previous, label) {
     const id = `ask-${++forms}`;
     Object.assign(this, { previous, isKept: !draft, draft: draft ?? kept(), presets: [] });
     this.question = h("textarea", { id, rows: previous ? 2 : 4, dir: "auto", onkeydown: (event) => this.keys(event) });
@@ -60,12 +60,12 @@ class AskForm {
       h("div", {}, this.roster, this.cost),
       this.examples,
     );
-    this.load();
+    this.load(offered);
   }
 
-  async load() {
+  async load(offered) {
     try {
-      this.offer = await offer();
+      this.offer = await offered;
     } catch (error) {
       if (error.status !== 401) say(this.fault, error.message);
       return;

@@ -111,7 +111,7 @@ export class Editor {
     const number = (key) => (value) => put({ [key]: value === "" ? undefined : Number(value) });
     const steps = { type: "number", min: "1", max: String(this.offer.max_tool_calls), placeholder: "the panel's" };
     const heat = { type: "number", min: "0", max: "2", step: "0.1", placeholder: "the model's" };
-    const options = this.offer.reasoning.map((effort) =>
+    const options = ["", ...this.offer.reasoning].map((effort) =>
       h("option", { value: effort, selected: effort === (seat.reasoning ?? "") }, effort || "as the panel does"),
     );
     const effort = h("select", { onchange: () => put({ reasoning: effort.value || undefined }) }, options);
