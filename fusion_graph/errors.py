@@ -8,6 +8,7 @@ FusionError
 ├── DatabaseError          a database of runs cannot be opened
 ├── RunNotFoundError       no run, or no thread, of that id
 ├── RunBusyError           another process is at work on it
+├── BudgetSpentError       an evaluation has reached what it may cost
 └── LeaseLostError         another process took this run over: stop, pay nothing more
 
 Between nodes an error is a value (`schemas.CallError`); these are raised at the surfaces.
@@ -73,6 +74,10 @@ class RunNotFoundError(FusionError):
 
 class RunBusyError(FusionError):
     """Another process holds the lease of this run's thread."""
+
+
+class BudgetSpentError(FusionError):
+    """An evaluation has spent what it may; what it has paid for is kept."""
 
 
 class LeaseLostError(FusionError):
