@@ -296,6 +296,17 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
     assert not (tmp_path / "out" / "runs.db").exists()
 
 
+def test_a_search_of_providers_is_refused_as_nobody_can_look_through_what_it_finds(cli: Cli, tmp_path: Path) -> None:
+    searched = ["--dataset", "mini", "--target", "solo:openai/gpt-5.5", "--grader", "openai/gpt-5.5"]
+    environ = {"FUSION_SEARCH": "native", "OPENROUTER_API_KEY": "key"}
+
+    told = refused(cli("draco", "run", *searched, "--yes", "--out", str(tmp_path / "out"), **environ))
+
+    assert "FUSION_SEARCH=native" in told
+    assert "leave web_search out of tools" in told
+    assert not (tmp_path / "out" / "runs.db").exists()
+
+
 @pytest.mark.parametrize("name", ["judge", "report", "compare"])
 def test_a_folder_without_an_evaluation_is_named(cli: Cli, tmp_path: Path, name: str) -> None:
     told = refused(cli("draco", name, str(tmp_path / "nowhere")))

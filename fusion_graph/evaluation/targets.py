@@ -10,6 +10,7 @@ from typing import Any
 
 from fusion_graph import prompts
 from fusion_graph.deployment import Parts
+from fusion_graph.errors import SettingsError
 from fusion_graph.evaluation.archive import content_key
 from fusion_graph.evaluation.baselines import PICK, build_baseline_graph
 from fusion_graph.evaluation.config import EvaluationConfig, Target
@@ -18,9 +19,11 @@ from fusion_graph.evaluation.shapes import Task
 from fusion_graph.graph import build_graph
 from fusion_graph.runs import Runs
 from fusion_graph.savers import open_saver
+from fusion_graph.seats import tools_in
 from fusion_graph.settings import FusionSettings
 from fusion_graph.spending import call_sizes
 from fusion_graph.store import open_store
+from fusion_graph.tools.search.backends import NATIVE_SEARCH, SEARCH_VARIABLE, choose_backend
 
 # What the published evaluation kept its models from: the data set, its mirrors, the paper, its publishers.
 BLOCKED = [
@@ -59,10 +62,21 @@ def settled(config: EvaluationConfig, target: Target, parts: Parts) -> Settled:
         SettingsError, ModelLoadError: it could not work; nothing is paid.
     """
     settings = parts.settle(given_settings(config, target), stored=None)
+    _refuse_unseen_search(settings, parts.environ)
     environ = {name: parts.environ.get(name, "") for name in _TOOLS_ARE}
     simulation = config.simulation.model_dump(mode="json") if config.simulation else None
     own = {name: value for name, value in settings.dump().items() if name not in {"preset", "approve"}}
     return Settled(target, settings, content_key(target.kind, own, prompts.FINGERPRINT, PICK, environ, simulation))
+
+
+def _refuse_unseen_search(settings: FusionSettings, environ: Mapping[str, str]) -> None:
+    """Refuse searches that nobody but the provider sees: the answers to the benchmark could be among what they find."""
+    named = [tools_in(settings.tools if seat.tools is None else seat.tools) for seat in settings.seats]
+    searched = any(tool.name == "web_search" for tools in named for tool in tools)
+    if searched and choose_backend(environ).name == NATIVE_SEARCH:
+        message = f"{SEARCH_VARIABLE}={NATIVE_SEARCH} has providers search: what they find cannot be looked through"
+        hint = f"set {SEARCH_VARIABLE} to a search of its own, or leave web_search out of tools"
+        raise SettingsError(message, field=SEARCH_VARIABLE, value=NATIVE_SEARCH, hint=hint)
 
 
 def given_settings(config: EvaluationConfig, target: Target) -> FusionSettings:

@@ -10,8 +10,9 @@ from fusion_graph.evaluation.shapes import Comparison, Results
 _READING = """\
 A score is the share of a rubric's weight that an answer earned, from 0 to 100: what it should say adds, what it must not \
 say takes away, and no task scores below 0 or above 100.
-The interval behind a score says where it would fall, 95 times in 100, with other tasks of the same kind. Two intervals \
-that overlap do not make two targets equal: their comparison looks at the same tasks and sees more.
+The interval behind a score says where it would fall, 95 times in 100, with other tasks of the same kind (90 times if \
+there are but ten tasks). Two intervals that overlap do not make two targets equal: their comparison looks at the same \
+tasks and sees more.
 Grader noise is how far the score of one task moves when the same answer is graded again. It averages out over tasks; \
 a liking that the grader has for one way of writing does not.
 A published score was measured by others, on other days, with other prompts and pages. It is there to be looked at, and \
