@@ -20,6 +20,7 @@ from typing import Any, cast, get_args
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tools import BaseTool
 
 from fusion_graph.calls.call import Call, Emit, LoadModel, Price, Reply, inside_fusion, run_scope, time_limit
@@ -337,12 +338,18 @@ def _prefix(model: str) -> str:
     return provider if colon and "/" not in provider else ""
 
 
+def _served_run() -> str:
+    """Return the id that a LangGraph server gives the run which this code is a part of."""
+    config = var_child_runnable_config.get() or {}
+    return str((config.get("configurable") or {}).get("run_id") or "")
+
+
 def _open_entry(call: Call, attempt: int, request: str) -> CallEntry:
     return {
         "id": uuid.uuid4().hex,
         "key": call.key,
         "request": request,
-        "run_id": run_scope.get().run_id,
+        "run_id": run_scope.get().run_id or _served_run(),
         "role": call.role,
         "seat": call.seat,
         "model": call.model,

@@ -24,15 +24,20 @@ auth = Auth()
 
 
 @auth.authenticate
-async def authenticate(scope: Scope) -> dict[str, Any]:
-    """Return whose request it is. Refused are those without a key or, where there are none, from elsewhere."""
-    if isinstance(scope.get("endpoint"), Guard):  # our own routes refuse for themselves, in the shape of OpenAI's API
+async def authenticate(headers: Mapping[Any, Any], scope: Scope | None = None) -> dict[str, Any]:
+    """Return whose request it is. Refused are those without a key or, where there are none, from elsewhere.
+
+    LangGraph's server gives what is named here, Aegra the headers alone.
+    """
+    if isinstance(
+        (scope or {}).get("endpoint"), Guard
+    ):  # our own routes refuse for themselves, in the shape of OpenAI's API
         return {"identity": "", "is_authenticated": False}
-    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-    if not _KEYS and (reason := not_of_this_machine(scope) or _foreign_page(headers)):
+    sent = {_text(name): _text(value) for name, value in headers.items()}
+    if not _KEYS and (reason := _not_of_here(sent, scope)):
         raise Auth.exceptions.HTTPException(403, reason)
     # LangGraph's clients call their key an api_key, and send it in a header of its own.
-    owner = _KEYS.owner(headers.get(b"authorization") or f"Bearer {headers.get(b'x-api-key', '')}")
+    owner = _KEYS.owner(sent.get("authorization") or f"Bearer {sent.get('x-api-key', '')}")
     if owner is None:
         raise Auth.exceptions.HTTPException(
             401, "give one of this server's API keys: Authorization: Bearer KEY, or x-api-key: KEY"
@@ -40,9 +45,20 @@ async def authenticate(scope: Scope) -> dict[str, Any]:
     return {"identity": owner}
 
 
-def _foreign_page(headers: Mapping[bytes, str]) -> str:
+def _text(value: bytes | str) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def _not_of_here(headers: Mapping[str, str], scope: Scope | None) -> str:
+    """Return why a server without keys does not answer a request; "" if it does."""
+    if scope is None:
+        return "this server has no API keys, and is not told where requests come from; set FUSION_API_KEYS"
+    return not_of_this_machine(scope) or _foreign_page(headers)
+
+
+def _foreign_page(headers: Mapping[str, str]) -> str:
     """Return why a page in a browser on this machine may not use a server without keys; "" if it may."""
-    origin = headers.get(b"origin", "")
+    origin = headers.get("origin", "")
     host = urlsplit(origin).hostname or ""
     if not origin or is_loopback(host) or host == _STUDIO or host.endswith(f".{_STUDIO}"):
         return ""
