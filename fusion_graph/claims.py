@@ -48,7 +48,8 @@ class Claims:
         sql = (
             "INSERT INTO fusion_claims (owner, kind, name, digest, run_id, created_at) VALUES (?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (owner, kind, name) DO UPDATE SET digest = excluded.digest, run_id = excluded.run_id, "
-            "created_at = excluded.created_at, delivered = 0 WHERE CAST(? AS TEXT) IS NULL OR fusion_claims.run_id = ?"
+            "created_at = excluded.created_at, delivered = 0 "
+            "WHERE CAST(? AS TEXT) IS NULL OR fusion_claims.run_id IN (?, excluded.run_id)"
         )
         return await self._database.write(sql, (owner, kind, name, digest, run_id, time.time(), before, before)) == 1
 

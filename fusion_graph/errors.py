@@ -5,7 +5,7 @@ FusionError
 ├── ModelLoadError         a model name cannot be turned into a model
 │   ├── MissingKeyError        its provider needs an environment variable
 │   └── MissingPackageError    its integration package is not installed
-├── DatabaseError          a database of runs cannot be opened
+├── DatabaseError          a database of runs cannot be opened, or stays away
 ├── RunNotFoundError       no run, or no thread, of that id
 ├── RunBusyError           another process is at work on it
 ├── BudgetSpentError       an evaluation has reached what it may cost
@@ -65,7 +65,7 @@ class MissingPackageError(ModelLoadError):
 
 
 class DatabaseError(FusionError):
-    """A database cannot be opened."""
+    """A database cannot be opened, or has gone away and stays away."""
 
 
 class RunNotFoundError(FusionError):

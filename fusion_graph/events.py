@@ -16,6 +16,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
 from fusion_graph.calls import Closable, Journal, RunScope, error_of, run_scope
+from fusion_graph.errors import DatabaseError
 from fusion_graph.results import panel_result, run_result
 from fusion_graph.schemas import CallEntry, CallError, Event, RunState, SeatResult
 from fusion_graph.settings import FusionSettings
@@ -306,6 +307,9 @@ class LiveRun:
             return await self._follow(graph, graph_input, config, context, durable=durable)
         except asyncio.CancelledError:
             await self._fail(self._stopped_as, {"kind": "error", "message": self._stopped_as})
+            raise
+        except DatabaseError as gone:
+            await self._fail("stopped", error_of(gone))
             raise
         except Exception as exception:
             # Not swallowed: listeners learn of it here, whoever waits for the result gets the exception itself.

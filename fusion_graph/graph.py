@@ -17,7 +17,7 @@ from langgraph.types import Command
 
 from fusion_graph.bridge import BridgedStateGraph
 from fusion_graph.calls import Ask, error_of
-from fusion_graph.errors import LeaseLostError
+from fusion_graph.errors import DatabaseError, LeaseLostError
 from fusion_graph.nodes.approve import approve
 from fusion_graph.nodes.decide import decide
 from fusion_graph.nodes.fan_out import send_seats
@@ -72,8 +72,9 @@ async def seat_fault(state: PanelistState, error: NodeError) -> Command[Literal[
 
     Raises:
         LeaseLostError: another process owns the run; nothing may go on here.
+        DatabaseError: nothing can be stored any more; the run goes on when that is possible.
     """
-    if isinstance(error.error, LeaseLostError):
+    if isinstance(error.error, (LeaseLostError, DatabaseError)):
         raise error.error
     result = failed_seat(state["seat"], state["plan"], error_of(error.error) | {"kind": "error"})
     update: dict[str, Any] = {"results": [result]}

@@ -10,6 +10,7 @@ from langchain_core.messages import AIMessage
 from langgraph.types import StateSnapshot
 
 from fusion_graph.database.address import faults
+from fusion_graph.errors import DatabaseError
 from fusion_graph.events import Graph
 from fusion_graph.results import run_result
 from fusion_graph.savers import FencedSaver
@@ -49,7 +50,7 @@ class RunRecord:
         held = True
         while held:
             await asyncio.sleep(LEASE_SECONDS / 3)
-            with suppress(*faults()):  # there are two more beats before the lease runs out
+            with suppress(DatabaseError, *faults()):  # there are two more beats before the lease runs out
                 held = await self._store.renew(self._thread_id, self.token)
 
     async def begin_again(self) -> None:

@@ -4,8 +4,6 @@ Attempts are the journal that makes the ledger whole: each is written before it 
 """
 
 import json
-import os
-import socket
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
@@ -19,7 +17,8 @@ from typing_extensions import TypedDict
 from fusion_graph.claims import TABLE as _CLAIMS
 from fusion_graph.database.opening import open_database
 from fusion_graph.database.statements import Database, Row, Session, plain_json
-from fusion_graph.errors import LeaseLostError, RunBusyError, RunNotFoundError
+from fusion_graph.errors import LeaseLostError, RunBusyError, RunNotFoundError, SettingsError
+from fusion_graph.holders import is_alive, this_process
 from fusion_graph.retention import TABLES as _RETENTION
 from fusion_graph.schemas import CallEntry, Event, RunState
 from fusion_graph.summaries import TABLE as _SUMMARIES
@@ -94,8 +93,15 @@ class RunStore:
             "result": json.dumps(row["result"]) if row["result"] else None,
         }
         marks = ", ".join("?" for _ in values)
-        sql = f"INSERT INTO fusion_runs ({', '.join(values)}) VALUES ({marks})"  # noqa: S608  (own column names)
-        await self.db.write(sql, tuple(values.values()))
+        again = "WHERE fusion_runs.thread_id = excluded.thread_id AND fusion_runs.created_at = excluded.created_at"
+        sql = (
+            f"INSERT INTO fusion_runs ({', '.join(values)}) VALUES ({marks}) "  # noqa: S608  (own column names)
+            f"ON CONFLICT (run_id) DO UPDATE SET status = excluded.status {again}"
+        )
+        if await self.db.write(sql, tuple(values.values())) != 1:
+            raise SettingsError(
+                f"there is a run {row['run_id']!r}", field="run_id", value=row["run_id"], hint="give a new id"
+            )
 
     async def get(self, run_id: str) -> RunRow:
         """Return the run of an id or of the beginning of one.
@@ -176,15 +182,16 @@ class RunStore:
             RunBusyError: a living process holds it.
         """
         held = await self._lease(thread_id)
-        if held and held["is_valid"] and _is_alive(held["holder"]):
+        if held and held["is_valid"] and is_alive(held["holder"]):
             raise _busy(thread_id, held["holder"])
         new = "token = excluded.token, holder = excluded.holder, until = excluded.until"
         sql = (
             f"INSERT INTO fusion_leases (thread_id, token, holder, until) VALUES (?, ?, ?, {self._now} + ?) "  # noqa: S608  (own words)
-            f"ON CONFLICT (thread_id) DO UPDATE SET {new} WHERE fusion_leases.token = ? AND fusion_leases.until = ?"
+            f"ON CONFLICT (thread_id) DO UPDATE SET {new} "
+            "WHERE (fusion_leases.token = ? AND fusion_leases.until = ?) OR fusion_leases.token = excluded.token"
         )
         seen = (held["token"], held["until"]) if held else ("", 0.0)
-        if await self.db.write(sql, (thread_id, token, _holder(), LEASE_SECONDS, *seen)) != 1:
+        if await self.db.write(sql, (thread_id, token, this_process(), LEASE_SECONDS, *seen)) != 1:
             raise _busy(thread_id, "it was faster")
 
     async def _lease(self, thread_id: str) -> Row | None:
@@ -208,7 +215,7 @@ class RunStore:
     async def is_held(self, thread_id: str) -> bool:
         """Return whether a living process is at work on the thread."""
         held = await self._lease(thread_id)
-        return held is not None and bool(held["is_valid"]) and _is_alive(held["holder"])
+        return held is not None and bool(held["is_valid"]) and is_alive(held["holder"])
 
     # Events
 
@@ -267,7 +274,8 @@ class RunStore:
         Raises:
             LeaseLostError: the thread's lease is not this token's any more.
         """
-        sql = f"INSERT INTO fusion_attempts (id, run_id, key, entry) SELECT ?, ?, ?, ? WHERE {self._is_held}"
+        sql = f"INSERT INTO fusion_attempts (id, run_id, key, entry) SELECT ?, ?, ?, ? WHERE {self._is_held} "
+        sql += "ON CONFLICT (id) DO UPDATE SET entry = excluded.entry"
         values = (entry["id"], entry["run_id"], entry["key"], plain_json(entry), thread_id, token)
         added = await self.db.write(sql, values)
         if added != 1:
@@ -324,24 +332,6 @@ def _run_row(row: Row) -> RunRow:
 def _busy(thread_id: str, holder: str) -> RunBusyError:
     message = f"another process ({holder}) is at work on thread {thread_id!r}"
     return RunBusyError(message, hint="wait for it to end, or stop it")
-
-
-def _holder() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _is_alive(holder: str) -> bool:
-    """Return whether the process of a lease may be alive; of another machine's only its lease's end tells."""
-    host, _, pid = holder.rpartition(":")
-    if host != socket.gethostname():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @asynccontextmanager

@@ -39,8 +39,8 @@ class PostgresServer:
         self.port = free_port()
 
     def __enter__(self) -> Self:
-        # PostgreSQL refuses to be root's, and another user cannot reach into pytest's folders.
-        user = _other_user() if os.geteuid() == 0 else None
+        user = _user()
+        # Not in pytest's folders: another user cannot reach into them.
         self._folder = Path(tempfile.mkdtemp(prefix="fusion-postgres-"))
         password = self._folder / "password"
         password.write_text(PASSWORD)
@@ -58,22 +58,31 @@ class PostgresServer:
             check=False,
         )
         assert told.returncode == 0, told.stderr
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+        shutil.rmtree(self._folder)
+
+    def start(self) -> None:
+        """Start it with the data it has."""
         settings = ("listen_addresses=127.0.0.1", f"port={self.port}", *_QUICK)
+        options = [part for each in settings for part in ("-c", each)]
         with (self._folder / "log").open("w") as log:
             self._process = subprocess.Popen(
-                [self._programs / "postgres", "-D", data, *(part for each in settings for part in ("-c", each))],
-                user=user,
+                [self._programs / "postgres", "-D", self._folder / "data", *options],
+                user=_user(),
                 cwd=self._folder,
                 stdout=log,
                 stderr=log,
             )
         self._wait()
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._process.send_signal(signal.SIGINT)  # end at once, whoever is connected
+    def stop(self) -> None:
+        """End it at once, whoever is connected."""
+        self._process.send_signal(signal.SIGINT)
         self._process.wait(timeout=30)
-        shutil.rmtree(self._folder)
 
     def _wait(self) -> None:
         end = time.monotonic() + 30
@@ -112,7 +121,10 @@ def _programs() -> Path:
     return found[-1].parent if found else lacking("PostgreSQL is not here: apt-get install postgresql")
 
 
-def _other_user() -> str:
+def _user() -> str | None:
+    """Return whom the server is to belong to, None for who runs the tests: PostgreSQL refuses to be root's."""
+    if os.geteuid() != 0:
+        return None
     names = {user.pw_name for user in pwd.getpwall()}
     return "postgres" if "postgres" in names else "nobody"
 

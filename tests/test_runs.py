@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -231,6 +232,16 @@ async def test_a_lease_of_a_dead_process_is_taken_over_at_once(db: str | Path) -
 
         assert not await store.renew("t", "first")
         assert await store.renew("t", "second")
+
+
+async def test_a_process_of_a_container_with_the_same_name_is_not_looked_for_here(db: str | Path) -> None:
+    async with open_store(db) as store:
+        await store.acquire("t", "first")
+        await change(db, "UPDATE fusion_leases SET holder = ?", f"{socket.gethostname()}/another:4194304")
+
+        assert await store.is_held("t")
+        with pytest.raises(RunBusyError):
+            await store.acquire("t", "second")
 
 
 async def test_a_lease_that_ran_out_is_free_even_if_its_machine_cannot_be_asked(db: str | Path) -> None:

@@ -1,27 +1,37 @@
 """A PostgreSQL database over a pool of connections, in which one that the server closed is replaced."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.string import StrDumperUnknown
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolClosed
 
 from fusion_graph.database.address import shown
 from fusion_graph.database.statements import Database, Dialect, Row, Session, Values
 from fusion_graph.errors import DatabaseError, redact
 
+T = TypeVar("T")
 Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
 
 MAX_CONNECTIONS = 10  # of one process
 CONNECT_SECONDS = 10
+AWAY_SECONDS = 60.0  # for which a database that is gone is waited for: it restarts, or another takes its place
+_KNOCK_EVERY = 0.25
+_RECONNECT_SECONDS = (
+    3.0  # the pool's own tries come ever later; after that each who needs a connection makes it try again
+)
+_LOST = ("08", "57P", "53300")  # SQLSTATE: connection exceptions, shutdown and start-up, too many connections
 _SETTING_UP = 7_102_938_475_601  # the advisory lock of who makes tables
 _TRY_LOCK = "SELECT pg_try_advisory_lock(?) AS got"
 _LOCK_EVERY = 0.05
+_log = logging.getLogger(__name__)
 
 
 def _member(column: str, path: str) -> str:
@@ -93,6 +103,33 @@ class PostgresDatabase(Database):
         super().__init__()
         self.pool = pool
 
+    async def patiently(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """See `Database.patiently`."""
+        since = time.monotonic()
+        while True:
+            try:
+                done = await work()
+            except psycopg.Error as error:
+                if not _is_away(error):
+                    raise
+                self._gone(error)
+                if time.monotonic() - since > AWAY_SECONDS:
+                    raise _stays_away(error) from None
+                await asyncio.sleep(_KNOCK_EVERY)
+            else:
+                self._there()
+                return done
+
+    def _gone(self, error: psycopg.Error) -> None:
+        if not self.is_away:
+            self.is_away = True
+            _log.warning("the database is away: %s", _said(error))
+
+    def _there(self) -> None:
+        if self.is_away:
+            self.is_away, self.back_at = False, time.monotonic()
+            _log.warning("the database is back")
+
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Session]:
         """Give a session for a statement."""
@@ -144,6 +181,7 @@ async def open_postgres(url: str) -> AsyncIterator[PostgresDatabase]:
         min_size=1,
         max_size=MAX_CONNECTIONS,
         timeout=CONNECT_SECONDS,
+        reconnect_timeout=_RECONNECT_SECONDS,
         open=False,
         configure=_drop_nul,
     ) as pool:
@@ -169,10 +207,24 @@ async def _knock(url: str, options: dict[str, Any]) -> None:
     try:
         connection = await psycopg.AsyncConnection.connect(**options)
     except psycopg.Error as error:
-        reason = redact(" ".join(str(error).split()))
         hint = "start the server, or correct the URL given with --db"
-        raise DatabaseError(f"the database {shown(url)!r} cannot be reached: {reason}", hint=hint) from None
+        raise DatabaseError(f"the database {shown(url)!r} cannot be reached: {_said(error)}", hint=hint) from None
     await connection.close()
+
+
+def _is_away(error: psycopg.Error) -> bool:
+    """Say whether a database was not there, other than unwilling."""
+    kinds = (psycopg.OperationalError, psycopg.InterfaceError)
+    return isinstance(error, kinds) and not isinstance(error, PoolClosed) and (error.sqlstate or "08").startswith(_LOST)
+
+
+def _said(error: psycopg.Error) -> str:
+    return redact(" ".join(str(error).split()))
+
+
+def _stays_away(error: psycopg.Error) -> DatabaseError:
+    hint = "runs that were under way can be gone on with when it is back"
+    return DatabaseError(f"the database has been away for {AWAY_SECONDS:g} s: {_said(error)}", hint=hint)
 
 
 class _WithoutNul(StrDumperUnknown):

@@ -5,6 +5,7 @@ SQL is written once for both databases, with `?` for a value; what they say diff
 
 import asyncio
 import json
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -58,21 +59,27 @@ class Database(ABC):
     dialect: Dialect
 
     def __init__(self) -> None:
+        self.is_away = False
+        self.back_at = -math.inf  # by the monotonic clock: when it was there again after it had been away
         self._under_way: set[asyncio.Future[Any]] = set()
 
     async def write(self, sql: str, values: Values = ()) -> int:
-        """Run a statement; return how many rows it changed."""
+        """Run a statement; return how many rows it changed. It may be run twice: see `patiently`."""
 
         async def work() -> int:
             async with self.writing() as session:
                 return await session.write(sql, values)
 
-        return await self._finished(work())
+        return await self._finished(self.patiently(work))
 
     async def read(self, sql: str, values: Values = ()) -> list[Row]:
         """Return all rows of a query."""
-        async with self.reading() as session:
-            return await session.read(sql, values)
+
+        async def work() -> list[Row]:
+            async with self.reading() as session:
+                return await session.read(sql, values)
+
+        return await self.patiently(work)
 
     async def one(self, sql: str, values: Values = ()) -> Row | None:
         """Return the first row of a query, None if there is none."""
@@ -86,7 +93,17 @@ class Database(ABC):
             async with self.transaction() as session:
                 await work(session)
 
-        await self._finished(transaction())
+        await self._finished(self.patiently(transaction))
+
+    async def patiently(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return what `work` comes to; where a database can be away for a while, wait for it, and do all of the work again.
+
+        So work must come to the same if it is done twice: it may have been done when the connection was lost.
+
+        Raises:
+            DatabaseError: it stays away.
+        """
+        return await work()
 
     async def settle(self) -> None:
         """Wait until nothing is being written."""

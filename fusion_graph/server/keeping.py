@@ -14,7 +14,7 @@ from fusion_graph.server.deliberations import noted
 from fusion_graph.server.errors import RefusedError, fault_of
 from fusion_graph.server.kept import is_stored, resumes
 from fusion_graph.server.sharing import RETRIED_SECONDS, Sharing
-from fusion_graph.store import RunRow
+from fusion_graph.store import LEASE_SECONDS, RunRow
 
 EVERY = 20.0  # seconds; a process on another machine that is gone is known by its lease, which runs out after 30
 MOST_STARTS = 10  # of a run: one that takes its server down each time is left alone
@@ -50,7 +50,12 @@ class Keeping:
             await asyncio.sleep(EVERY)
 
     async def round(self) -> None:
-        """Go on with the runs that were stopped and whose clients can fetch what they come to; delete what is not kept."""
+        """Go on with the runs that were stopped and whose clients can fetch what they come to; delete what is not kept.
+
+        After the database has been away leases have run out whose holders live: they renew them first.
+        """
+        if time.monotonic() - self._runs.store.db.back_at < LEASE_SECONDS:
+            return
         left = [row for row in await self._runs.unfinished() if row["status"] == "stopped"]
         for row in filter(resumes, left):
             await self._resume(row)

@@ -19,5 +19,8 @@ LOGS: dict[str, Any] = {
     "disable_existing_loggers": False,
     "formatters": {"redacted": {"()": Redacting, "format": "%(levelname)s: %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "redacted"}},
+    "loggers": {
+        "psycopg": {"level": "ERROR"}
+    },  # it warns of each try to connect; that the database is away is told once
     "root": {"handlers": ["stderr"], "level": "WARNING"},
 }

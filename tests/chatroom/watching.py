@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Dialog, Page, Request
+from playwright.sync_api import BrowserContext, Dialog, Error, Page, Request
 
 SCREENSHOTS = os.environ.get("FUSION_SCREENSHOTS", "")  # read here: tests run without the machine's own variables
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
@@ -102,7 +102,10 @@ def shoot(page: Page, folder: Path, name: str) -> Path:
     kept = Path(SCREENSHOTS) if SCREENSHOTS else folder
     kept.mkdir(parents=True, exist_ok=True)
     path = kept / f"{name}.png"
-    page.screenshot(path=path, full_page=True)
+    try:
+        page.screenshot(path=path, full_page=True)
+    except Error:  # Chromium cannot always, where many tests share a machine
+        page.screenshot(path=path, full_page=True)
     return path
 
 

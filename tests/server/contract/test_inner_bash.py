@@ -58,7 +58,7 @@ def test_a_command_is_stopped_after_its_time(db: Path) -> None:
     with running(commanding(command="echo begun; while true; do :; done", timeout_ms=200), db) as served:
         told = outcome(served)
 
-    assert told["timedOut"] is True
+    assert told["timedOut"] is True, told
     assert told["exitCode"] != 0
 
 
