@@ -26,6 +26,7 @@ from fusion_graph.tools import PanelTools, Place, make_panel_tools
 from fusion_graph.tools.bash.workspace import RUN, Workspaces
 
 RULES = ("allowed_domains", "excluded_domains", "blocked_domains")
+CALLS_VARIABLE = "FUSION_CALLS_PER_PROVIDER"
 
 History = Callable[[], Awaitable[list[CallSize]]]
 
@@ -71,7 +72,13 @@ class Parts:
     ) -> "Parts":
         """Return the real parts, with what is given in place of the default."""
         check = _check if load_model is None else None
-        asker = Asker(load_model or _load, price or _price, check_model=check, provider_of=models.provider_of)
+        asker = Asker(
+            load_model or _load,
+            price or _price,
+            check_model=check,
+            provider_of=models.provider_of,
+            max_concurrent_calls=_most_calls(environ),
+        )
         return cls(asker, tools, environ, knows_prices=load_model is None and price is None)
 
     @cached_property
@@ -169,6 +176,15 @@ class Parts:
 
     def _tools_for(self, model: str) -> PanelTools:
         return self.demo_tools if is_demo(model) else self.panel_tools
+
+
+def _most_calls(environ: Mapping[str, str]) -> int | None:
+    """Return how many calls a provider may have under way; None: as many as usual, together with others of this process."""
+    given = environ.get(CALLS_VARIABLE, "").strip()
+    if given and not (given.isdecimal() and int(given)):
+        hint = "give a whole number of 1 or more"
+        raise SettingsError(f"{CALLS_VARIABLE} = {given!r} is no limit", field=CALLS_VARIABLE, value=given, hint=hint)
+    return int(given) if given else None
 
 
 def _load(name: str, /, *, temperature: float | None, max_tokens: int | None, reasoning: str | None) -> BaseChatModel:

@@ -209,13 +209,18 @@ class LiveRun:
         log: EventLog | None = None,
         journal: Journal | None = None,
         told: bool = False,
+        watch: Callable[[Sequence[Event]], object] = bool,
     ) -> None:
-        """`told`: text is told as it comes also while nobody listens: whoever comes later reads it in the log."""
+        """`told`: text is told as it comes also while nobody listens: whoever comes later reads it in the log.
+
+        `watch` is given every event as it comes about; it must not raise.
+        """
         self.run_id = run_id
         self.thread_id = thread_id
         self._narrator = narrator or Narrator(run_id)
         self._log = log
         self._journal = journal
+        self._watch = watch
         self._told: list[Event] = []
         self._unsaved: list[Event] = []
         self._reserved = self._narrator.seq
@@ -395,6 +400,7 @@ class LiveRun:
     def _hear(self, events: Sequence[Event]) -> None:
         """Give events to whoever listens in this process."""
         self._told += events
+        self._watch(events)
         if any(event["type"] in _AFTER_PANEL for event in events):
             self._panel = None
         self._changed.set()

@@ -53,6 +53,13 @@ class RunRecord:
             with suppress(DatabaseError, *faults()):  # there are two more beats before the lease runs out
                 held = await self._store.renew(self._thread_id, self.token)
 
+    async def let_go(self) -> None:
+        """Give the lease back of a run that could not begin."""
+        if self._heartbeat:
+            self._heartbeat.cancel()
+        with suppress(DatabaseError, *faults()):  # then it runs out
+            await self._store.release(self._thread_id, self.token)
+
     async def begin_again(self) -> None:
         """Store that the run is under way."""
         await self._store.end(self._run_id, "running", None, None, thread_id=self._thread_id, token=self.token)

@@ -7,7 +7,7 @@ one SQLite file or one PostgreSQL database, in which LangGraph's checkpoints and
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ class Runs:
         self.claims = Claims(store.db)
         self.retention = Retention(store.db)
         self.summaries = Summaries(store.db)
+        self.watch: Callable[[Sequence[Event]], object] = bool  # is given the events of every run of this process
         self._parts = parts
         self._live: dict[str, LiveRun] = {}
         self._resuming = asyncio.Lock()
@@ -127,6 +128,11 @@ class Runs:
         kept = run_input(spoken, call, caller, client)
         row = new_row(uuid.uuid4().hex, spoken, kept, owner=owner, run_id=run_id, parent_id=parent_id)
         return await self._begin_at("judge", values, row)
+
+    @property
+    def under_way(self) -> int:
+        """How many runs are under way in this process."""
+        return len(self._live)
 
     def live(self, run_id: str) -> LiveRun | None:
         """Return a run that is under way in this process."""
@@ -350,15 +356,17 @@ class Runs:
         run_id, thread_id = row["run_id"], row["thread_id"]
         record = self._record(row)
         await record.acquire()
-        if fresh:
-            await self.store.add(row)
-        else:
-            await record.begin_again()
-        snapshot = await self.graph.aget_state(graph_config(thread_id))
+        try:
+            await (self.store.add(row) if fresh else record.begin_again())
+            snapshot = await self.graph.aget_state(graph_config(thread_id))
+            past = [] if fresh else await self.store.events(run_id)
+        except BaseException:
+            await record.let_go()
+            raise
         continue_ids(snapshot)
-        narrator = Narrator(run_id, after=row["seq"], past=() if fresh else await self.store.events(run_id))
+        narrator = Narrator(run_id, after=row["seq"], past=past)
         told = bool(row["input"].get("client", {}).get("told"))
-        live = LiveRun(run_id, thread_id, narrator=narrator, log=record, journal=record, told=told)
+        live = LiveRun(run_id, thread_id, narrator=narrator, log=record, journal=record, told=told, watch=self.watch)
         self._live[run_id] = live
         live.start(
             self.graph,

@@ -83,6 +83,10 @@ class Asker:
         # What models refuse, by name and whether tools were offered: some take an effort only without tools.
         self._refused: defaultdict[tuple[str, bool], dict[str, Any]] = defaultdict(dict)
 
+    def load(self) -> Mapping[str, tuple[int, int]]:
+        """How many calls are under way, and how many wait for their turn, by provider."""
+        return self._limiter.load()
+
     def check(self, roster: Mapping[str, Sequence[str]]) -> None:
         """Raise the ModelLoadError of the first model that cannot be loaded; `roster` says what each is needed for.
 

@@ -34,6 +34,12 @@ class Limiter:
                     self._waiting[key].remove(waiter)
             raise
 
+    def load(self) -> dict[str, tuple[int, int]]:
+        """Return how many places are taken, and how many tasks wait for one, by key."""
+        with self._lock:
+            keys = {*self._taken, *self._waiting}
+            return {key: (self._taken[key], len(self._waiting[key])) for key in keys}
+
     def release(self, key: str) -> None:
         """Give a place back: the task that has waited longest gets it."""
         with self._lock:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fusion_graph.cli.app import Database, app, refused, tell, with_runs
-from fusion_graph.cli.serving import config_for, prepared, who_may_ask
+from fusion_graph.cli.serving import config_for, logging_of, prepared, who_may_ask
 from fusion_graph.errors import FusionError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -48,18 +48,16 @@ def serve_mcp(
 
 def _serve_http(host: str, port: int, db: str | None) -> None:
     from fusion_graph.server.draining import DrainingServer
-    from fusion_graph.server.logs import LOGS
     from fusion_graph.server.mcp.http import PATH, make_mcp_app
 
+    log_config = logging_of(os.environ)
     config, served = prepared(lambda: config_for(host, db), make_mcp_app)
     tell(f"fusion serves MCP at http://{host}:{port}{PATH} ({who_may_ask(config)})")
-    DrainingServer(served, drain=0, host=host, port=port, log_level="warning", log_config=LOGS).run()
+    DrainingServer(served, drain=0, host=host, port=port, log_config=log_config).run()
 
 
 def _serve_stdio(config: "ServerConfig", db: str | None) -> None:
-    from fusion_graph.server.logs import LOGS
-
-    logging.config.dictConfig(LOGS)
+    logging.config.dictConfig(logging_of(os.environ))
     # Who starts this process is its user, who may ask any model.
     own = replace(config, models=frozenset({"*"}))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fusion_graph.cli.app import Database, app, refused, tell
-from fusion_graph.cli.serving import DRAIN_SECONDS, config_for, prepared, who_may_ask
+from fusion_graph.cli.serving import DRAIN_SECONDS, config_for, logging_of, prepared, who_may_ask
 from fusion_graph.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -47,17 +47,15 @@ def chat(
 
     from fusion_graph.server.app import make_app
     from fusion_graph.server.chatroom.opening import OpeningServer
-    from fusion_graph.server.logs import LOGS
 
+    log_config = logging_of(os.environ)
     config, served = prepared(lambda: _config(db), make_app)
 
     def opened() -> None:
         tell(f"fusion is at {page} ({who_may_ask(config)}); Ctrl-C ends it")
         threading.Thread(target=_open, args=(page,), kwargs={"no_open": no_open}, daemon=True).start()
 
-    OpeningServer(
-        served, opened=opened, drain=DRAIN_SECONDS, host=_HOST, port=port, log_level="warning", log_config=LOGS
-    ).run()
+    OpeningServer(served, opened=opened, drain=DRAIN_SECONDS, host=_HOST, port=port, log_config=log_config).run()
 
 
 def _config(db: str | None) -> "ServerConfig":

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,15 +26,21 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8765,
     drain: Annotated[int, typer.Option(help="Seconds that runs get to end when it is stopped.", min=0)] = DRAIN_SECONDS,
+    linger: Annotated[
+        int,
+        typer.Option(help="Seconds before that in which it takes requests, while /readyz says no to balancers.", min=0),
+    ] = 0,
     db: Database = None,
 ) -> None:
     """Serve fusion to any client of OpenAI's or OpenRouter's API: base URL http://127.0.0.1:8765/v1. The page is at /.
 
     FUSION_API_KEYS (comma-separated, or one a line in the file FUSION_API_KEYS_FILE) says who may ask; without any, this
     machine alone. FUSION_SERVER_MODELS names models that may be asked for beside those of the presets; * any.
-    FUSION_SERVER_MAX_RUNS, FUSION_SERVER_REQUESTS_PER_MINUTE and FUSION_SERVER_USD_PER_DAY limit each key;
-    FUSION_SERVER_KEEP_DAYS says how long runs are kept. Stopped, it leaves its runs at their last step: the same request, the
-    next server on the same database, or fusion runs resume goes on with them.
+    FUSION_SERVER_MAX_RUNS, FUSION_SERVER_REQUESTS_PER_MINUTE and FUSION_SERVER_USD_PER_DAY limit each key,
+    FUSION_SERVER_MAX_RUNS_IN_ALL all of them together; FUSION_SERVER_KEEP_DAYS says how long runs are kept. /healthz and
+    /readyz are for balancers, /metrics for Prometheus; FUSION_LOG=json and FUSION_LOG_LEVEL=info tell of each run. Stopped,
+    it leaves its runs at their last step: the same request, the next server on the same database, or fusion runs resume
+    goes on with them.
 
     Example: fusion serve --port 9000
     """
@@ -43,11 +49,21 @@ def serve(
 
     from fusion_graph.server.app import make_app
     from fusion_graph.server.draining import DrainingServer
-    from fusion_graph.server.logs import LOGS
 
+    log_config = logging_of(os.environ)
     config, served = prepared(lambda: config_for(host, db), make_app)
     tell(f"fusion serves http://{host}:{port}/v1 ({who_may_ask(config)})")
-    DrainingServer(served, drain=drain, host=host, port=port, log_level="warning", log_config=LOGS).run()
+    DrainingServer(served, drain=drain, linger=linger, host=host, port=port, log_config=log_config).run()
+
+
+def logging_of(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return how a server logs; what is wrong about it ends the command."""
+    from fusion_graph.server.logs import log_config
+
+    try:
+        return log_config(environ)
+    except SettingsError as error:
+        raise typer.Exit(refused(error, as_json=False)) from None
 
 
 def prepared(

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 
+from fusion_graph.calls import Asker
 from fusion_graph.deployment import Parts
-from fusion_graph.runs import open_runs
+from fusion_graph.models import provider_of
+from fusion_graph.runs import Runs, open_runs
 from fusion_graph.server.access.guard import Guard
 from fusion_graph.server.access.limits import Limits
 from fusion_graph.server.access.owners import Owner
@@ -19,13 +20,13 @@ from fusion_graph.server.chatroom import add_chatroom
 from fusion_graph.server.config import ServerConfig
 from fusion_graph.server.docs import openapi
 from fusion_graph.server.errors import RefusedError, answer_errors
+from fusion_graph.server.health import VERSION, add_health
 from fusion_graph.server.keeping import Keeping
+from fusion_graph.server.metrics import Metrics
 from fusion_graph.server.offer import listed
 from fusion_graph.server.responses import add_responses
 from fusion_graph.server.room.routes import add_room
 from fusion_graph.server.sharing import Sharing
-
-_VERSION = version("fusion-graph")
 
 
 def make_app(config: ServerConfig, parts: Parts | None = None) -> Guard:
@@ -39,7 +40,10 @@ def guarded(api: FastAPI) -> Guard:
     async def stop() -> None:
         await api.state.runs.stop()
 
-    return Guard(api, is_open=not api.state.config.keys, stop=stop)
+    def leave() -> None:
+        api.state.is_leaving = True
+
+    return Guard(api, is_open=not api.state.config.keys, stop=stop, leave=leave)
 
 
 def make_api(config: ServerConfig, parts: Parts | None = None) -> FastAPI:
@@ -51,14 +55,18 @@ def make_api(config: ServerConfig, parts: Parts | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_runs(config.db, parts) as runs:
             app.state.runs, app.state.audience = runs, Audience(runs)
+            app.state.metrics = _metrics(runs, parts)
+            runs.watch = app.state.metrics.heard
             app.state.sharing = Sharing(runs, app.state.limits)
             async with Keeping(runs, app.state.sharing, config.keep_days).going_on():
                 yield
 
     # The framework's own pages of documentation load scripts from elsewhere.
-    app = FastAPI(title="fusion_graph", version=_VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="fusion_graph", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.config, app.state.parts, app.state.limits = config, parts, Limits(config)
+    app.state.is_leaving = False
     answer_errors(app)
+    add_health(app)
     _add_models(app)
     add_chat(app)
     add_responses(app)
@@ -67,11 +75,12 @@ def make_api(config: ServerConfig, parts: Parts | None = None) -> FastAPI:
     return app
 
 
-def _add_models(app: FastAPI) -> None:
-    @app.get("/healthz", **openapi.health())
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok", "version": _VERSION}
+def _metrics(runs: Runs, parts: Parts) -> Metrics:
+    load = parts.ask.load if isinstance(parts.ask, Asker) else dict
+    return Metrics(runs=lambda: runs.under_way, away=lambda: runs.store.db.is_away, load=load, provider_of=provider_of)
 
+
+def _add_models(app: FastAPI) -> None:
     @app.get("/v1/models", **openapi.model_list(app))
     async def models(
         request: Request,

@@ -80,7 +80,8 @@ def answer_errors(app: FastAPI) -> None:
     """Have every error of the app answered in this shape, the framework's own too."""
 
     @app.exception_handler(RefusedError)
-    async def _refused(_request: Request, error: RefusedError) -> JSONResponse:
+    async def _refused(request: Request, error: RefusedError) -> JSONResponse:
+        request.app.state.metrics.refused(error.status)
         return _answer(error.status, str(error), error.param, error.headers)
 
     @app.exception_handler(FusionError)

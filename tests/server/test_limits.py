@@ -133,6 +133,7 @@ def test_a_limit_in_dollars_refuses_models_whose_price_nobody_knows(
     ("name", "value"),
     [
         ("FUSION_SERVER_MAX_RUNS", "0"),
+        ("FUSION_SERVER_MAX_RUNS_IN_ALL", "0"),
         ("FUSION_SERVER_MAX_RUNS", "many"),
         ("FUSION_SERVER_REQUESTS_PER_MINUTE", "-1"),
         ("FUSION_SERVER_USD_PER_DAY", "inf"),
@@ -149,6 +150,7 @@ def test_limits_come_from_the_environment(tmp_path: Path) -> None:
         "FUSION_SERVER_MAX_RUNS": "3",
         "FUSION_SERVER_REQUESTS_PER_MINUTE": "60",
         "FUSION_SERVER_USD_PER_DAY": "2.5",
+        "FUSION_SERVER_MAX_RUNS_IN_ALL": "500",
     }
 
     config = ServerConfig.from_environ(environ, db=tmp_path / "runs.db")
@@ -156,5 +158,5 @@ def test_limits_come_from_the_environment(tmp_path: Path) -> None:
 
     assert (config.max_runs, config.max_requests, config.max_usd) == (3, 60, 2.5)
     assert replace(config, max_runs=8, max_requests=0, max_usd=None, environ={}) == replace(
-        unlimited, keys=config.keys, environ={}
+        unlimited, keys=config.keys, metrics_key=config.metrics_key, environ={}
     )

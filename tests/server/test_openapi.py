@@ -349,7 +349,8 @@ def test_headers_may_hold_anything_that_headers_can(promised: Promised) -> None:
 def test_models_and_health_are_as_promised(promised: Promised) -> None:
     listed = promised.client.get("/v1/models")
 
-    promised.check("/healthz", promised.client.get("/healthz"))
+    for path in ("/healthz", "/readyz"):
+        promised.check(path, promised.client.get(path))
     promised.check("/v1/models", listed)
     for model in listed.json()["data"]:
         one = promised.client.get(f"/v1/models/{quote(model['id'], safe='')}")
@@ -408,7 +409,8 @@ def check_security(promised: Promised, keys: list[str]) -> None:
     paths = ("/v1/models", "/v1/models/{name}", CHAT, RESPONSES, "/v1/fusion", "/v1/fusion/models", ESTIMATE)
     ways = ("", "/cancel", "/input_items", "/answer_now", "/resume", "/fork", "/details", "/differences/{other}")
     of_one = (f"{RESPONSES}/{{response_id}}{rest}" for rest in ways)
-    assert secured == {"/healthz": {False}} | {path: {bool(keys)} for path in (*paths, *of_one)}
+    opened = {"/healthz": {False}, "/readyz": {False}, "/metrics": {bool(keys)}}
+    assert secured == opened | {path: {bool(keys)} for path in (*paths, *of_one)}
     if keys:
         assert promised.document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
         for path, method in (("/v1/models", "get"), (CHAT, "post"), (RESPONSES, "post")):

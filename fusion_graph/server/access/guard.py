@@ -22,10 +22,18 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Guard:
     """Refuse what an open server must not take. `is_open`: there are no keys, so only this machine may ask."""
 
-    def __init__(self, app: App, *, is_open: bool, stop: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        is_open: bool,
+        stop: Callable[[], Awaitable[None]] | None = None,
+        leave: Callable[[], object] = bool,
+    ) -> None:
         self._app = app
         self._is_open = is_open
         self._stop = stop
+        self.leave = leave  # lets the app tell balancers that it is about to stop
 
     async def stop(self) -> None:
         """Stop the runs of the app where they are."""

@@ -15,13 +15,13 @@ _PLAIN = ":plain"  # after a key: its client knows OpenAI's own items and events
 class Keys:
     """The keys of a server. Without any, everybody is the owner ``""``: for the loopback only."""
 
-    def __init__(self, keys: Sequence[str] = ()) -> None:
+    def __init__(self, keys: Sequence[str] = (), variable: str = VARIABLE) -> None:
         bare = [key.removesuffix(_PLAIN) for key in keys]
         for key in bare:
             if len(key) < _SHORTEST:
                 raise SettingsError(
                     f"an API key of {len(key)} characters is too short",
-                    field=VARIABLE,
+                    field=variable,
                     hint=f"use {_SHORTEST} or more: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
                 )
         self._hashes = [_hash(key) for key in bare]

@@ -55,6 +55,9 @@ class Limits:
     def slot(self, owner: str, run_id: str) -> Iterator[Slot]:
         """Give a run its place, kept until it has ended. Raises RefusedError (429) if all are taken."""
         slots = self._taken(owner)
+        if self.under_way >= self._config.max_runs_in_all:
+            said = f"{self._config.max_runs_in_all} runs are under way on this server"
+            raise RefusedError(429, said, retry_after="10")
         if len(slots) >= self._config.max_runs:
             raise RefusedError(429, f"{self._config.max_runs} runs are under way for this key", retry_after="10")
         slot = slots[run_id] = Slot()
@@ -63,6 +66,11 @@ class Limits:
         finally:
             if slot.run is None:
                 slots.pop(run_id, None)
+
+    @property
+    def under_way(self) -> int:
+        """How many runs hold a place, of all owners."""
+        return sum(len(self._taken(owner)) for owner in list(self._accounts))
 
     async def cap(self, runs: Runs, owner: str, run_id: str) -> float | None:
         """Return what a run may cost: its share of what is left of the day's US dollars; None where that is not limited.

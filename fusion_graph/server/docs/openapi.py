@@ -13,7 +13,7 @@ from fusion_graph.server.asked.again import ForkRequest, ResumeRequest
 from fusion_graph.server.docs.details_shape import Details
 from fusion_graph.server.docs.request_shapes import ChatRequest
 from fusion_graph.server.docs.response_object import Deleted, ItemList, Response, ResponseRequest
-from fusion_graph.server.docs.response_shapes import Chunk, Completion, Error, Health, Model, ModelList
+from fusion_graph.server.docs.response_shapes import Chunk, Completion, Error, Health, Model, ModelList, Readiness
 from fusion_graph.server.docs.room_shapes import Differences, History, NameableModels, Offer, Price, RunPrice
 from fusion_graph.server.sharing import MAX_KEY
 
@@ -47,6 +47,19 @@ _BEARER = Security(HTTPBearer(scheme_name="key", description="One of the server'
 def health() -> dict[str, Any]:
     """Return what is said of GET /healthz."""
     return {"response_model": None, "responses": _responses(Health, "The server is there", _GUARDED)}
+
+
+def readiness() -> dict[str, Any]:
+    """Return what is said of GET /readyz."""
+    told = _responses(Readiness, "It takes requests", _GUARDED)
+    unready = {503: {"description": "It takes none: it is about to stop, or its database is away"}}
+    return {"response_model": None, "responses": told | unready}
+
+
+def metrics(app: FastAPI) -> dict[str, Any]:
+    """Return what is said of GET /metrics."""
+    text = {"description": "Figures for Prometheus", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    return _keyed(app) | {"response_model": None, "responses": _responses(Health, "", (*_GUARDED, 401)) | {200: text}}
 
 
 def model_list(app: FastAPI) -> dict[str, Any]:

@@ -202,6 +202,15 @@ class ModelList(TypedDict):
     links: dict[str, str | None]
 
 
+class Readiness(TypedDict):
+    """Whether the server takes requests, and how many runs it has of how many it takes."""
+
+    status: Literal["ready", "unready"]
+    runs: int
+    most_runs: int
+    reason: NotRequired[str]
+
+
 class Health(TypedDict):
     """That the server is there."""
 
