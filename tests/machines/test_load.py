@@ -87,6 +87,7 @@ def test_five_hundred_runs_at_once_and_no_more(start: Start, models: ModelServer
         full = httpx.get(f"{server.url}/readyz").json()
         most = wait_for_all(server)
         took = time.monotonic() - began
+        models.settings.behaviour = model
         later = begin(client, server, AT_ONCE + TOO_MANY)
         ends = Counter(threads.map(lambda each: server.fetched(each.json()["id"])["status"], told))
         last = server.ended(later.json()["id"])
