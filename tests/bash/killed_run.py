@@ -11,7 +11,8 @@ from fusion_graph.runs import open_runs
 from tests.graphs import ROSTER, scripted
 
 SETTINGS: dict[str, Any] = ROSTER | {"panel": ["north"], "tools": ["bash"]}
-STEPS = ("mkdir d && cd d && echo one > kept", "echo > started; sleep 987", "pwd; cat kept")
+SLEEPS = "sleep 98.70006"  # as no other command line on the machine says it
+STEPS = ("mkdir d && cd d && echo one > kept", f"echo > started; {SLEEPS}", "pwd; cat kept")
 
 
 def models() -> ScriptedModels:

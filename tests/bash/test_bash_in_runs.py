@@ -16,7 +16,7 @@ from fusion_graph.results import run_result
 from fusion_graph.runs import open_runs
 from fusion_graph.tools.bash.choice import Shells
 from fusion_graph.tools.bash.workspace import Workspaces
-from tests.bash.killed_run import models
+from tests.bash.killed_run import SLEEPS, models
 from tests.bash.running import command_lines_with
 from tests.graphs import ROSTER, asked, scripted, texts
 
@@ -113,7 +113,7 @@ async def test_a_run_keeps_its_files_and_its_directory_over_a_kill_and_is_remove
     database = tmp_path / "runs.db"
     run_id = await asyncio.to_thread(start_and_kill, database, home)
     folder = Workspaces({"FUSION_HOME": str(home)}).folder(f"run-{run_id}")
-    left = await asyncio.to_thread(processes_after_a_while, "987")
+    left = await asyncio.to_thread(processes_after_a_while, SLEEPS)
 
     async with open_runs(database, Parts.real(load_model=models())) as runs:
         result = await (await runs.resume(run_id)).result()

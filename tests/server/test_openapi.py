@@ -1,6 +1,7 @@
 """The server against its own /openapi.json: what fits is taken, what does not is refused, and answers are as promised."""
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import HypothesisDeprecationWarning
 from jsonschema import Draft202012Validator
 
 from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
@@ -193,9 +195,9 @@ def name_in(tool: Mapping[str, Any]) -> str:
 
 
 def samples(strategy: Strategy, number: int) -> list[Any]:
-    """Return values of a strategy, always the same ones, drawn before the server has any work.
+    """Return values of a strategy, always the same ones.
 
-    It draws from the random numbers of this process as well, which hypothesis takes for a fault of the strategy.
+    The server draws from the random numbers of this process as well, which hypothesis takes for a fault of the strategy.
     """
     found: list[Any] = []
 
@@ -204,7 +206,9 @@ def samples(strategy: Strategy, number: int) -> list[Any]:
     def draw(value: Any) -> None:
         found.append(value)
 
-    draw()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypothesisDeprecationWarning)
+        draw()
     return found
 
 

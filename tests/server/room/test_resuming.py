@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import httpx
@@ -31,8 +32,8 @@ def waiting(served: Served, **body: Any) -> str:
     return str(begun["id"])
 
 
-def stopped_by_hand(served: Served) -> str:
-    """Return the id of a run that began in another process and was cancelled there."""
+def stopped_by_hand(served: Served, at_work: threading.Event) -> str:
+    """Return the id of a run that began outside the server and was cancelled there, with its last seat at work."""
 
     async def ask() -> str:
         async with open_runs(served.db, Parts.real(load_model=served.models)) as runs:
@@ -40,6 +41,7 @@ def stopped_by_hand(served: Served) -> str:
             async for event in live.events():
                 if event["type"] == "panelist_finished":
                     break
+            assert await asyncio.to_thread(at_work.wait, 20)
             await live.cancel()
             return live.run_id
 
@@ -71,9 +73,9 @@ def test_a_cancelled_run_goes_on_where_it_was(serve: Serve) -> None:
 
 
 def test_a_run_of_the_command_line_goes_on_here_and_is_followed(serve: Serve) -> None:
-    _, waits = endless(times=1)
+    at_work, waits = endless(times=1)
     served = serve(east=waits)
-    run_id = stopped_by_hand(served)
+    run_id = stopped_by_hand(served, at_work)
 
     response = resume(served, run_id, {})
 
