@@ -43,7 +43,10 @@ def guarded(api: FastAPI) -> Guard:
     def leave() -> None:
         api.state.is_leaving = True
 
-    return Guard(api, is_open=not api.state.config.keys, stop=stop, leave=leave)
+    def refused(status: int) -> None:
+        api.state.metrics.refused(status)
+
+    return Guard(api, is_open=not api.state.config.keys, stop=stop, leave=leave, refused=refused)
 
 
 def make_api(config: ServerConfig, parts: Parts | None = None) -> FastAPI:

@@ -49,11 +49,11 @@ class Stage:
         self._tools = tools
 
     @asynccontextmanager
-    async def runs(self, **environ: str) -> AsyncIterator[Runs]:
-        """Open the database as a process of its own would, with more variables in its environment."""
+    async def runs(self, url: str = "", **environ: str) -> AsyncIterator[Runs]:
+        """Open the database, or that of a URL, as a process of its own would, with more variables in its environment."""
         parts = Parts.real(tools=self._tools, environ=self.environ | environ)
         cast("Asker", parts.ask)._sleep = self._sleep
-        async with open_runs(self.db, parts) as runs:
+        async with open_runs(url or self.db, parts) as runs:
             yield runs
 
     async def _sleep(self, seconds: float) -> None:

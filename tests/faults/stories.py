@@ -14,6 +14,7 @@ from typing import Any
 
 import aiosqlite
 import langgraph.checkpoint.base.id
+import psycopg
 import pytest
 
 from fusion_graph.database.sqlite import SqliteDatabase
@@ -24,6 +25,7 @@ from fusion_graph.savers.sqlite import FencedSqliteSaver
 from tests.faults.stage import HANG_GUARD, ROSTER, USUAL, Stage, compares, told
 from tests.model_server import Behaviour, Request, altered, by_model, fails, says, when
 from tests.model_server.wire import Reply
+from tests.postgres import PostgresServer
 
 HOUR = 3600.0
 _NO_NEW_PAGE = "PRAGMA max_page_count = 1"
@@ -151,6 +153,22 @@ async def die(db: Path) -> None:
     dead = await asyncio.create_subprocess_exec("true")
     await dead.wait()
     await change(db, "UPDATE fusion_leases SET holder = replace(holder, ?, ?)", f":{os.getpid()}", f":{dead.pid}")
+
+
+async def away(stage: Stage) -> dict[str, Any]:
+    """Let PostgreSQL be started again while a run's judge works."""
+    gate = Gate()
+    with PostgresServer() as server:
+        async with stage.runs(server.url()) as runs:
+            live = await at_the_judge(stage, runs, gate)
+            await asyncio.to_thread(server.stop)
+            gate.open()
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(server.start)
+            result = await stage.end(runs, live)
+        with psycopg.connect(server.url()) as connection:
+            assert connection.execute("SELECT * FROM fusion_leases").fetchall() == []
+    return result
 
 
 async def no_database(stage: Stage) -> None:

@@ -827,6 +827,13 @@ FAULTS: tuple[Fault, ...] = (
         told="the run stops before its next call; mend it, and `fusion runs resume` pays only what was in flight",
     ),
     Fault(
+        name="PostgreSQL goes away in the middle of a run, and comes back",
+        at="store",
+        story=stories.away,
+        ledger="answer answer answer answer answer",
+        told="the run waits for up to a minute; then it stops, and a server goes on with it, else `fusion runs resume`",
+    ),
+    Fault(
         name="Ctrl-C, or the process is killed",
         at="store",
         story=stories.stopped,

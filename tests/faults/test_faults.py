@@ -83,7 +83,8 @@ async def test_a_fault_has_the_consequences_its_row_names(
         tools=bool(fault.settings.get("tools")), folder=tmp_path / "undisturbed", patch=monkeypatch
     )
     check_answers(fault, result, seats)
-    check_no_lease_is_left(stage.db)
+    if stage.db.exists():  # else the story had a database of its own
+        check_no_lease_is_left(stage.db)
 
 
 def check_outcome(fault: Fault, result: dict[str, Any], stage: Stage) -> None:

@@ -104,6 +104,19 @@ def test_metrics_have_a_key_that_opens_nothing_else(serve: Serve) -> None:
     assert refused.value.field == "FUSION_METRICS_KEY"
 
 
+def test_what_is_refused_before_it_is_read_is_counted(serve: Serve) -> None:
+    served = serve()
+    page, long = {"origin": "https://elsewhere.example"}, b"x" * (8 * 1024 * 1024 + 1)
+
+    statuses = [
+        httpx.get(f"{served.url}/v1/models", headers=page).status_code,
+        httpx.post(f"{served.url}/v1/chat/completions", content=long).status_code,
+    ]
+
+    assert statuses == [403, 413]
+    assert [figures(served)[("fusion_refused_total", status)] for status in ("403", "413")] == [1, 1]
+
+
 def test_all_keys_together_have_so_many_runs_at_a_time(serve: Serve) -> None:
     _begun, gate, waits = held()
     keys = [f"key-number-{number}-of-three" for number in range(3)]

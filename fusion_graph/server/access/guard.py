@@ -29,11 +29,13 @@ class Guard:
         is_open: bool,
         stop: Callable[[], Awaitable[None]] | None = None,
         leave: Callable[[], object] = bool,
+        refused: Callable[[int], object] = bool,
     ) -> None:
         self._app = app
         self._is_open = is_open
         self._stop = stop
         self.leave = leave  # lets the app tell balancers that it is about to stop
+        self._refused = refused  # is told the status
 
     async def stop(self) -> None:
         """Stop the runs of the app where they are."""
@@ -47,16 +49,16 @@ class Guard:
             return
         headers = dict(scope["headers"])
         if refusal := self._refusal(scope, headers):
-            await _refuse(send, *refusal)
+            await self._refuse(send, *refusal)
             return
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await _read(receive, headers.get(b"content-length", b""))
         except TimeoutError:
-            await _refuse(send, 408, f"the body did not come within {BODY_SECONDS:g} s")
+            await self._refuse(send, 408, f"the body did not come within {BODY_SECONDS:g} s")
             return
         if body is None:
-            await _refuse(send, 413, f"the body is longer than {MAX_BODY:,} bytes")
+            await self._refuse(send, 413, f"the body is longer than {MAX_BODY:,} bytes")
             return
         if body[-1]["type"] == "http.disconnect":  # in the middle of its body: nobody is there to be answered
             return
@@ -72,6 +74,14 @@ class Guard:
         if origin and not _is_own(origin, _host(headers.get(b"host", b"").decode("latin-1"))):
             return 403, f"pages of {origin[:200]!r} may not use this server"
         return None
+
+    async def _refuse(self, send: Send, status: int, message: str) -> None:
+        self._refused(status)
+        body = json.dumps(error_body(status, message)).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers += [(name.encode(), value.encode()) for name, value in NO_RETRY.items()]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 def not_of_this_machine(scope: Scope) -> str:
@@ -113,11 +123,3 @@ def _again(messages: list[MutableMapping[str, Any]], receive: Receive) -> Receiv
 def _host(authority: str) -> str:
     name = authority.rpartition(":")[0] if authority.rpartition(":")[2].isdigit() else authority
     return name.strip("[]").rstrip(".").lower()
-
-
-async def _refuse(send: Send, status: int, message: str) -> None:
-    body = json.dumps(error_body(status, message)).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += [(name.encode(), value.encode()) for name, value in NO_RETRY.items()]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -93,7 +93,7 @@ def test_with_the_key_all_is_told(serve: Serve) -> None:
 @pytest.mark.contract("3.23")
 def test_a_body_that_does_not_come_is_not_waited_for(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "BODY_SECONDS", 0.1)
-    answered, refuse = threading.Event(), guard._refuse
+    answered, refuse = threading.Event(), guard.Guard._refuse
 
     async def noted(*said: Any) -> None:
         await refuse(*said)
@@ -104,7 +104,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(served: Served, monkeypatch
         answered.wait(20)
         yield b"}"
 
-    monkeypatch.setattr(guard, "_refuse", noted)
+    monkeypatch.setattr(guard.Guard, "_refuse", noted)
 
     error = refused(asks(served, content=halting()), 408)
 
