@@ -195,7 +195,7 @@ def name_in(tool: Mapping[str, Any]) -> str:
 
 
 def samples(strategy: Strategy, number: int) -> list[Any]:
-    """Return values of a strategy, always the same ones.
+    """Return values of a strategy, the same ones each time for the same imports: hypothesis uses constants it finds there.
 
     The server draws from the random numbers of this process as well, which hypothesis takes for a fault of the strategy.
     """

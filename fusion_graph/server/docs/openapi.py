@@ -128,7 +128,9 @@ def nameable(app: FastAPI) -> dict[str, Any]:
 def estimate(app: FastAPI) -> dict[str, Any]:
     """Return what is said of POST /v1/fusion/estimate."""
     schema = _inlined(ResponseRequest)
-    schema = schema | {"required": [name for name in schema["required"] if name != "input"]}
+    asked = {"anyOf": [{"type": ["string", "null"]}, *schema["properties"]["input"]["anyOf"]]}  # whatever it will be
+    properties = schema["properties"] | {"input": asked}
+    schema = schema | {"required": [name for name in schema["required"] if name != "input"], "properties": properties}
     said = {"responses": _responses(RunPrice, "What it would cost", (*_GUARDED, *_KEYED, 400, 404))}
     return _keyed(app) | said | _body(schema) | {"summary": "Tell what a request of POST /v1/responses would cost"}
 

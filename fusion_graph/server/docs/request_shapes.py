@@ -46,7 +46,7 @@ class FunctionCall(TypedDict):
     """A call of one of the client's tools."""
 
     id: str
-    type: NotRequired[Literal["function"]]
+    type: NotRequired[Unheeded]  # clients that put streams together write it twice
     function: CallOfFunction
 
 
