@@ -23,5 +23,5 @@ def build_panelist_graph(*, ask: Ask, offer_tools: OfferTools) -> StateGraph[Pan
     return builder
 
 
-def _next(state: PanelistState) -> Literal["run_tools", "__end__"]:
+async def _next(state: PanelistState) -> Literal["run_tools", "__end__"]:
     return "__end__" if state.get("results") else "run_tools"

@@ -1,10 +1,11 @@
 """`load_model`: from a name in the settings to a LangChain chat model."""
 
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from fusion_graph.models.names import check_model, parse_name
-from fusion_graph.models.providers import SERVERS, Server
+from fusion_graph.models.providers import SERVERS
 
 if TYPE_CHECKING:  # importing these takes a second or two, which whoever only checks names need not wait for
     from langchain_core.language_models import BaseChatModel
@@ -22,8 +23,8 @@ def load_model(
     `openrouter:vendor/model`, or plain `vendor/model`: OpenRouter. `openai:model`: OpenAI, or whatever server
     OPENAI_BASE_URL points to. Any other `provider:model` goes through LangChain's integration of that provider.
     `reasoning` is an effort ("low", "high", ...) or a number of tokens; it is not sent where the provider knows no such
-    thing. The SDKs' own retries are off, and what comes back is uniform, see `replies`. Building one takes 0.2 ms, so
-    nothing is cached but the HTTP clients.
+    thing. The SDKs' own retries are off, and what comes back is uniform, see `replies`. Who asks for the
+    same again gets the same object: building one, and LangChain's first look at it, take a millisecond.
 
     Raises:
         ModelLoadError: the name cannot be read; its kinds are MissingKeyError and MissingPackageError.
@@ -47,16 +48,35 @@ async def close_clients() -> None:
 def _from_server(
     provider: str, model: str, temperature: float | None, max_tokens: int | None, reasoning: str | None
 ) -> "CompatibleChat":
+    server = SERVERS[provider]
+    url, key = server.base_url(os.environ), os.environ.get(server.key) or NO_KEY
+    is_official = server.is_official(os.environ)
+    return _made(
+        provider, url, server.public_url(os.environ), key, is_official, model, temperature, max_tokens, reasoning
+    )
+
+
+@lru_cache(maxsize=128)
+def _made(  # noqa: PLR0913, PLR0917  (all that models differ in)
+    provider: str,
+    url: str,
+    public_url: str,
+    key: str,
+    is_official: bool,  # noqa: FBT001
+    model: str,
+    temperature: float | None,
+    max_tokens: int | None,
+    reasoning: str | None,
+) -> "CompatibleChat":
+    """Return a model that is shared by all who ask for the same: it holds nothing of a call, nor of an event loop."""
     from pydantic import SecretStr  # noqa: PLC0415  (heavy, as are the two below)
 
     from fusion_graph.models.clients import Late, async_client, sync_client  # noqa: PLC0415
     from fusion_graph.models.compatible import CompatibleChat  # noqa: PLC0415
 
-    server = SERVERS[provider]
-    url, key = server.base_url(os.environ), os.environ.get(server.key) or NO_KEY
     return CompatibleChat(
         model=model,
-        base_url=server.public_url(os.environ),
+        base_url=public_url,
         api_key=SecretStr(key),
         temperature=temperature,
         max_completion_tokens=max_tokens,
@@ -64,14 +84,14 @@ def _from_server(
         root_client=Late(lambda: sync_client(url, key)),
         async_client=Late(lambda: async_client(url, key).chat.completions),
         root_async_client=Late(lambda: async_client(url, key)),
-        **_dialect(provider, server),
+        **_dialect(provider, is_official=is_official),
         **_reasoning(provider, reasoning),
     )
 
 
-def _dialect(provider: str, server: Server) -> dict[str, Any]:
+def _dialect(provider: str, *, is_official: bool) -> dict[str, Any]:
     """Return what makes a server differ from the others; only OpenAI's own has the Responses API for sure."""
-    if provider == "openai" and server.is_official(os.environ):
+    if provider == "openai" and is_official:
         return {"server": "openai"}
     return {"server": "openrouter" if provider == "openrouter" else "other", "use_responses_api": False}
 

@@ -13,8 +13,8 @@ def waiting_seats(state: FusionState) -> list[int]:
     return [number for number in range(1, len(state["settings"]["panel"]) + 1) if number not in done]
 
 
-def route(state: FusionState) -> Next:
-    """Return the next node, from what state holds."""
+async def route(state: FusionState) -> Next:
+    """Return the next node, from what state holds. Async, because LangGraph runs what is not in a thread."""
     decision = state.get("decision")
     if decision is None:
         return "decide"

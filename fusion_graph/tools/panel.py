@@ -114,11 +114,12 @@ class PanelTools:
         Raises:
             SettingsError: `check` fails, or a server cannot be reached.
         """
-        found = await asyncio.to_thread(self.bind, names, place, **rules)
+        if not names:
+            return [], []
+        found, missing = await asyncio.to_thread(lambda: (self.bind(names, place, **rules), self.missing(names, place)))
         for tool in tools_in(names):
             if tool.name.startswith(mcp_servers.PREFIX):
                 found += [_limited(each, tool) for each in await self._servers.tools(tool.name)]
-        missing = await asyncio.to_thread(self.missing, names, place)
         return list({id(each): each for each in found}.values()), missing
 
     def _missing_search(self, provider: str) -> str:
