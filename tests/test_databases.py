@@ -131,13 +131,22 @@ async def test_of_two_that_take_a_free_thread_at_once_one_gets_it(database: str 
             assert statuses in (["RunBusyError", "ok"], ["ok", "ok"])
 
 
-async def test_a_database_may_be_set_up_by_several_at_the_same_time(postgres_url: str) -> None:
+async def _set_up_by_several(db: str | Path) -> list[int]:
     async def opened() -> int:
-        async with open_runs(postgres_url, Parts.real(load_model=scripted())) as runs:
+        async with open_runs(db, Parts.real(load_model=scripted())) as runs:
             return len(await runs.list())
 
     async with asyncio.timeout(30):
-        assert await asyncio.gather(*(opened() for _ in range(4))) == [0] * 4
+        return await asyncio.gather(*(opened() for _ in range(4)))
+
+
+async def test_a_database_may_be_set_up_by_several_at_the_same_time(postgres_url: str) -> None:
+    assert await _set_up_by_several(postgres_url) == [0] * 4
+
+
+async def test_a_file_may_be_set_up_by_several_at_the_same_time(tmp_path: Path) -> None:
+    for attempt in range(20):
+        assert await _set_up_by_several(tmp_path / f"{attempt}.db") == [0] * 4
 
 
 async def test_a_connection_that_is_cut_between_two_runs_is_replaced(postgres_url: str, models: ScriptedModels) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
+from time import monotonic
 
 import aiosqlite
 
@@ -100,6 +102,20 @@ async def open_sqlite(path: Path) -> AsyncIterator[SqliteDatabase]:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     async with aiosqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None) as connection:
         connection.row_factory = aiosqlite.Row
-        await connection.execute("PRAGMA journal_mode = WAL")
+        await _log_ahead(connection)
         await connection.execute("PRAGMA secure_delete = ON")  # a deleted run leaves no text in free pages
         yield SqliteDatabase(path, connection)
+
+
+async def _log_ahead(connection: aiosqlite.Connection) -> None:
+    """Set write-ahead logging; SQLite does not wait by itself while another process does the same to a new file."""
+    end = monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            await connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > end:
+                raise
+            await asyncio.sleep(0.01)
+        else:
+            return
