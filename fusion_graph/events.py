@@ -223,6 +223,8 @@ class LiveRun:
         self._watch = watch
         self._told: list[Event] = []
         self._unsaved: list[Event] = []
+        self._is_due = False  # what is unsaved, to be stored
+        self._saving: asyncio.Task[None] | None = None
         self._reserved = self._narrator.seq
         self._changed = asyncio.Event()
         self._listeners = int(told)
@@ -328,6 +330,8 @@ class LiveRun:
         """Store how the run stands and tell listeners, who learn of it even if nothing can be stored any more."""
         try:
             if self._log:
+                if self._saving:
+                    await asyncio.wait([self._saving])
                 await self._log.close(status, None)
         except Exception:  # noqa: BLE001  (the log's fault must not hide the run's own, nor keep listeners waiting)
             _log.exception("how run %s ended could not be stored", self.run_id)
@@ -374,9 +378,12 @@ class LiveRun:
         # Listeners hear of the end when it is stored, so that whoever then asks the store finds it.
         await self._tell(last[:-1])
         if self._log:
-            await self._log.append(last[-1:])
+            self._save(self._log, last[-1:])
+            if self._saving:
+                await asyncio.wait([self._saving])
+                self._saving.result()
             await self._log.close(result["status"], result)
-        await self._tell(last[-1:])
+        self._hear(last[-1:])
         return result
 
     async def _ledger(self, values: Mapping[str, Any]) -> list[CallEntry]:
@@ -392,10 +399,24 @@ class LiveRun:
             self._reserved = events[-1]["seq"] + RESERVED
             await self._log.reserve(self._reserved)
         self._hear(events)
+        if self._log:
+            self._save(self._log, events)
+
+    def _save(self, log: EventLog, events: Sequence[Event]) -> None:
+        """Have events stored, in their order, while the run goes on. Raises what was raised since the last time."""
         self._unsaved += events
-        if self._log and (len(self._unsaved) >= SAVED_AT_ONCE or not all(e["type"] in DELTAS for e in events)):
-            unsaved, self._unsaved = self._unsaved, []
-            await self._log.append(unsaved)
+        if len(self._unsaved) >= SAVED_AT_ONCE or not all(event["type"] in DELTAS for event in events):
+            self._is_due = True
+            if self._saving is None or self._saving.done():
+                if self._saving:
+                    self._saving.result()
+                self._saving = asyncio.create_task(self._store(log), name=f"events of run {self.run_id}")
+                self._saving.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def _store(self, log: EventLog) -> None:
+        while self._is_due:
+            unsaved, self._unsaved, self._is_due = self._unsaved, [], False
+            await log.append(unsaved)
 
     def _hear(self, events: Sequence[Event]) -> None:
         """Give events to whoever listens in this process."""

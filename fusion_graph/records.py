@@ -10,6 +10,7 @@ from langchain_core.messages import AIMessage
 from langgraph.types import StateSnapshot
 
 from fusion_graph.database.address import faults
+from fusion_graph.database.statements import Session
 from fusion_graph.errors import DatabaseError
 from fusion_graph.events import Graph
 from fusion_graph.results import run_result
@@ -64,9 +65,9 @@ class RunRecord:
         """Store that the run is under way."""
         await self._store.end(self._run_id, "running", None, None, thread_id=self._thread_id, token=self.token)
 
-    async def check(self) -> None:
-        """Raise LeaseLostError if another process has taken the run over."""
-        if not await self._store.holds(self._thread_id, self.token):
+    async def check(self, session: Session | None = None) -> None:
+        """Raise LeaseLostError if another process has taken the run over. `session`: look in this transaction."""
+        if not await self._store.holds(self._thread_id, self.token, session):
             raise lease_lost(self._run_id)
 
     async def begin(self, entry: CallEntry) -> None:

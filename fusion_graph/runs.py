@@ -23,7 +23,7 @@ from fusion_graph.forks import ForkPlan, forked_state
 from fusion_graph.graph import build_graph
 from fusion_graph.records import RunRecord, is_of, so_far
 from fusion_graph.retention import Retention
-from fusion_graph.savers import FencedSaver, open_saver
+from fusion_graph.savers import FencedSaver, make_saver
 from fusion_graph.schemas import Caller, Event, RunState
 from fusion_graph.seats import Seat
 from fusion_graph.settings import FusionSettings, load_settings
@@ -43,8 +43,8 @@ async def open_runs(db: str | Path, parts: Parts | None = None) -> AsyncIterator
     Raises:
         FusionError: the URL is no database's, or its server cannot be reached.
     """
-    async with open_store(db) as store, open_saver(store.db) as saver:
-        parts = parts or Parts.real()
+    async with open_store(db) as store:
+        parts, saver = parts or Parts.real(), await make_saver(store.db)
         parts.history = lambda: call_sizes(store.db)
         runs = Runs(store, saver, build_graph(**parts.collaborators).compile(checkpointer=saver, name="fusion"), parts)
         try:

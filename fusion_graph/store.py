@@ -194,18 +194,20 @@ class RunStore:
         if await self.db.write(sql, (thread_id, token, this_process(), LEASE_SECONDS, *seen)) != 1:
             raise _busy(thread_id, "it was faster")
 
-    async def _lease(self, thread_id: str) -> Row | None:
+    async def _lease(self, thread_id: str, session: Session | None = None) -> Row | None:
         columns = f"token, holder, until, until > {self._now} AS is_valid"
-        return await self.db.one(f"SELECT {columns} FROM fusion_leases WHERE thread_id = ?", (thread_id,))  # noqa: S608  (own words)
+        sql = f"SELECT {columns} FROM fusion_leases WHERE thread_id = ?"  # noqa: S608  (own words)
+        rows = await (session or self.db).read(sql, (thread_id,))
+        return rows[0] if rows else None
 
     async def renew(self, thread_id: str, token: str) -> bool:
         """Prolong a lease; return whether it was still there to prolong."""
         sql = f"UPDATE fusion_leases SET until = {self._now} + ? WHERE thread_id = ? AND token = ?"  # noqa: S608  (own words)
         return await self.db.write(sql, (LEASE_SECONDS, thread_id, token)) == 1
 
-    async def holds(self, thread_id: str, token: str) -> bool:
-        """Return whether a lease is still this token's."""
-        held = await self._lease(thread_id)
+    async def holds(self, thread_id: str, token: str, session: Session | None = None) -> bool:
+        """Return whether a lease is still this token's. `session`: look in this transaction."""
+        held = await self._lease(thread_id, session)
         return held is not None and held["token"] == token
 
     async def release(self, thread_id: str, token: str) -> None:

@@ -9,15 +9,14 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-import aiosqlite
-
-_WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "BEGIN", "COMMIT", "CREATE")
+_WRITES = ("BEGIN", "COMMIT", "CREATE")  # between BEGIN and COMMIT nothing is stored
 
 
 class Killable:
@@ -70,9 +69,14 @@ def _count_writes(kill_at: int) -> Callable[[], int]:
 
     for name in ("send", "sendall", "sendmsg"):
         _before(socket.socket, name, lambda self, *_args: self.family != socket.AF_UNIX, write)
-    for name in ("execute", "executemany"):
-        _before(aiosqlite.Connection, name, lambda _self, sql, *_args: sql.lstrip().upper().startswith(_WRITES), write)
-    _before(aiosqlite.Connection, "commit", lambda _self: True, write)
+    connect = sqlite3.connect
+
+    def watched(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **kwargs)
+        connection.set_trace_callback(lambda sql: write() if sql.startswith(_WRITES) else None)
+        return connection
+
+    sqlite3.connect = watched  # type: ignore[assignment]
     return lambda: made
 
 

@@ -1,4 +1,4 @@
-"""What README shows is true: its drawing, its table and its code. UPDATE_README=1 writes drawing and table anew."""
+"""What README shows is true: its drawing, its tables and its code. UPDATE_README=1 writes drawing and tables anew."""
 
 import contextlib
 import io
@@ -15,9 +15,11 @@ from pydantic import BaseModel
 from fusion_graph.deployment import build_fusion_graph
 from fusion_graph.seats import PanelTool, Seat
 from fusion_graph.settings import FusionSettings
+from tests.benchmarks.figures import load, table
 from tests.faults.table import FAULTS
 
 README = Path(__file__).parent.parent / "README.md"
+FIGURES = Path(__file__).parent / "benchmarks" / "figures.json"
 FAULT_GROUPS = {
     "seat": "One seat",
     "tool": "A seat's tools",
@@ -55,6 +57,10 @@ def faults_table() -> str:
     return "\n".join(rows)
 
 
+def figures_table() -> str:
+    return "\n".join(table([figure for figure in load(FIGURES) if figure.goal is not None]))
+
+
 def replaced(text: str, start: str, end: str, new: str) -> str:
     before, rest = text.split(start, 1)
     _, after = rest.split(end, 1)
@@ -68,7 +74,8 @@ def test_the_drawing_and_the_tables_are_those_of_the_code() -> None:
     true = replaced(true, "from FusionSettings -->\n", "\n\nA seat is", settings_table())
     true = replaced(true, "from Seat -->\n", "\n\nA `presets.toml`", parts_table(Seat, "a seat's"))
     true = replaced(true, "from PanelTool -->\n", "\n\nEach source of", parts_table(PanelTool, "a tool's"))
-    true = replaced(true, "from tests/faults/table.py -->\n", "\n\n## Development", faults_table())
+    true = replaced(true, "from tests/faults/table.py -->\n", "\n\n## What it takes", faults_table())
+    true = replaced(true, "from tests/benchmarks/figures.json -->\n", "\n\n## Development", figures_table())
 
     if os.environ.get("UPDATE_README"):
         README.write_text(true, encoding="utf-8")

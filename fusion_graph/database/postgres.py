@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -130,21 +130,17 @@ class PostgresDatabase(Database):
             self.is_away, self.back_at = False, time.monotonic()
             _log.warning("the database is back")
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Session]:
-        """Give a session for a statement."""
+    async def _read(self, sql: str, values: Values) -> list[Row]:
         async with self.pool.connection() as connection:
-            yield PostgresSession(connection)
+            return await PostgresSession(connection).read(sql, values)
 
-    def reading(self) -> AbstractAsyncContextManager[Session]:
-        """Give a session for a query."""
-        return self.writing()
+    async def _write(self, sql: str, values: Values) -> int:
+        async with self.pool.connection() as connection:
+            return await PostgresSession(connection).write(sql, values)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Session]:
-        """Give a session whose statements are committed together, or not at all."""
+    async def _transact(self, work: Callable[[Session], Coroutine[Any, Any, object]]) -> None:
         async with self.pool.connection() as connection, connection.transaction():
-            yield PostgresSession(connection)
+            await work(PostgresSession(connection))
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
@@ -153,7 +149,8 @@ class PostgresDatabase(Database):
         Who waits asks again and again, and in no transaction: LangGraph makes its indexes concurrently, which waits for every
         statement under way, also for one that itself waits for a lock.
         """
-        async with self.writing() as session:
+        async with self.pool.connection() as connection:
+            session = PostgresSession(connection)
             while not (await session.read(_TRY_LOCK, (_SETTING_UP,)))[0]["got"]:  # noqa: ASYNC110  (a database tells nobody)
                 await asyncio.sleep(_LOCK_EVERY)
             try:

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
@@ -65,35 +65,20 @@ class Database(ABC):
 
     async def write(self, sql: str, values: Values = ()) -> int:
         """Run a statement; return how many rows it changed. It may be run twice: see `patiently`."""
-
-        async def work() -> int:
-            async with self.writing() as session:
-                return await session.write(sql, values)
-
-        return await self._finished(self.patiently(work))
+        return await self._finished(self.patiently(lambda: self._write(sql, values)))
 
     async def read(self, sql: str, values: Values = ()) -> list[Row]:
         """Return all rows of a query."""
-
-        async def work() -> list[Row]:
-            async with self.reading() as session:
-                return await session.read(sql, values)
-
-        return await self.patiently(work)
+        return await self.patiently(lambda: self._read(sql, values))
 
     async def one(self, sql: str, values: Values = ()) -> Row | None:
         """Return the first row of a query, None if there is none."""
         rows = await self.read(sql, values)
         return rows[0] if rows else None
 
-    async def transact(self, work: Callable[[Session], Awaitable[object]]) -> None:
-        """Run `work` as one transaction; what it raises rolls all of it back."""
-
-        async def transaction() -> None:
-            async with self.transaction() as session:
-                await work(session)
-
-        await self._finished(self.patiently(transaction))
+    async def transact(self, work: Callable[[Session], Coroutine[Any, Any, object]]) -> None:
+        """Run `work`, which may wait for its session only, as one transaction; what it raises rolls all of it back."""
+        await self._finished(self.patiently(lambda: self._transact(work)))
 
     async def patiently(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return what `work` comes to; where a database can be away for a while, wait for it, and do all of the work again.
@@ -118,16 +103,16 @@ class Database(ABC):
         return await asyncio.shield(task)
 
     @abstractmethod
-    def reading(self) -> AbstractAsyncContextManager[Session]:
-        """Give a session for a query."""
+    async def _read(self, sql: str, values: Values) -> list[Row]:
+        """Return all rows of a query."""
 
     @abstractmethod
-    def writing(self) -> AbstractAsyncContextManager[Session]:
-        """Give a session for a statement."""
+    async def _write(self, sql: str, values: Values) -> int:
+        """Run a statement; return how many rows it changed."""
 
     @abstractmethod
-    def transaction(self) -> AbstractAsyncContextManager[Session]:
-        """Give a session whose statements are committed together, or not at all."""
+    async def _transact(self, work: Callable[[Session], Coroutine[Any, Any, object]]) -> None:
+        """Run `work` as one transaction."""
 
     @abstractmethod
     def alone(self) -> AbstractAsyncContextManager[None]:

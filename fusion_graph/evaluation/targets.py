@@ -18,7 +18,7 @@ from fusion_graph.evaluation.guard import Guard
 from fusion_graph.evaluation.shapes import Task
 from fusion_graph.graph import build_graph
 from fusion_graph.runs import Runs
-from fusion_graph.savers import open_saver
+from fusion_graph.savers import make_saver
 from fusion_graph.seats import tools_in
 from fusion_graph.settings import FusionSettings
 from fusion_graph.spending import call_sizes
@@ -123,7 +123,8 @@ async def open_benches(db: Path, parts: Parts, guard: Guard) -> AsyncIterator[Be
         OSError, sqlite3.Error: the file cannot be opened.
     """
     collaborators = parts.collaborators | {"offer_tools": guard.watching(parts.offer_tools)}
-    async with open_store(db) as store, open_saver(store.db) as saver:
+    async with open_store(db) as store:
+        saver = await make_saver(store.db)
         parts.history = lambda: call_sizes(store.db)
         fused = build_graph(**collaborators).compile(checkpointer=saver, name="fusion")
         alone = build_baseline_graph(**collaborators).compile(checkpointer=saver, name="baseline")

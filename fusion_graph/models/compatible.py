@@ -89,7 +89,7 @@ class CompatibleChat(ChatOpenAI):
         body = chunk.get("chunk") or chunk  # the SDK's own stream, for a pydantic class as response_format, wraps them
         check_error(body)
         choice = (body.get("choices") or [{}])[0]
-        delta = choice.get("delta") or {}
+        delta = choice.setdefault("delta", {}) or {}
         for index, call in enumerate(delta.get("tool_calls") or []):
             if call.get("index") is None:  # some servers leave it out, and LangChain then drops the call
                 call["index"] = index

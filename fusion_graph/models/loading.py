@@ -69,10 +69,11 @@ def _made(  # noqa: PLR0913, PLR0917  (all that models differ in)
     reasoning: str | None,
 ) -> "CompatibleChat":
     """Return a model that is shared by all who ask for the same: it holds nothing of a call, nor of an event loop."""
-    from pydantic import SecretStr  # noqa: PLC0415  (heavy, as are the two below)
+    from pydantic import SecretStr  # noqa: PLC0415  (heavy, as are those below)
 
     from fusion_graph.models.clients import Late, async_client, sync_client  # noqa: PLC0415
     from fusion_graph.models.compatible import CompatibleChat  # noqa: PLC0415
+    from fusion_graph.models.completions import PlainCompletions  # noqa: PLC0415
 
     return CompatibleChat(
         model=model,
@@ -82,7 +83,7 @@ def _made(  # noqa: PLR0913, PLR0917  (all that models differ in)
         max_completion_tokens=max_tokens,
         client=Late(lambda: sync_client(url, key).chat.completions),
         root_client=Late(lambda: sync_client(url, key)),
-        async_client=Late(lambda: async_client(url, key).chat.completions),
+        async_client=Late(lambda: PlainCompletions(async_client(url, key))),
         root_async_client=Late(lambda: async_client(url, key)),
         **_dialect(provider, is_official=is_official),
         **_reasoning(provider, reasoning),

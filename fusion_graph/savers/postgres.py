@@ -7,7 +7,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from fusion_graph.database.postgres import PostgresDatabase
-from fusion_graph.savers.fence import FencedSaver
+from fusion_graph.savers.fence import FencedSaver, lease
 
 
 class PatientPostgresSaver(AsyncPostgresSaver):
@@ -45,6 +45,21 @@ class PatientPostgresSaver(AsyncPostgresSaver):
 
 class FencedPostgresSaver(FencedSaver, PatientPostgresSaver):
     """See `FencedSaver`."""
+
+    async def aput(self, *arguments: Any) -> RunnableConfig:
+        """Store a checkpoint. Raises LeaseLostError."""
+        await _check()
+        return await super().aput(*arguments)
+
+    async def aput_writes(self, *arguments: Any) -> None:
+        """Store what a task wrote. Raises LeaseLostError."""
+        await _check()
+        await super().aput_writes(*arguments)
+
+
+async def _check() -> None:
+    if held := lease():
+        await held.check()
 
 
 async def make_postgres_saver(database: PostgresDatabase) -> FencedPostgresSaver:

@@ -1,8 +1,8 @@
 """A model server that takes next to no time: `python -m tests.benchmarks.model_server`, a process of its own.
 
 It speaks chat completions over HTTP/1.1 and says the same to everybody. A model's name tells how it behaves:
-`seat-200ms-8tools` answers after 200 ms and asks for a tool eight times before, one in each round. `judge` compares,
-`writer` writes in 62 chunks where it streams. `GET /bodies` returns the last bodies that came, and forgets them.
+`seat-200ms-8tools` answers after 200 ms and asks for a tool eight times before, one in each round, while it has tools.
+`judge` compares, `writer` writes in 62 chunks where it streams. `GET /bodies` returns the last bodies, and forgets them.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ REPORT = {
 }
 _MODEL = re.compile(rb'"model": ?"([^"]*)"')
 _STREAM = re.compile(rb'"stream": ?true')
+_TOOLS = re.compile(rb'"tools": ?\[')
 _TOLD = re.compile(rb'"role": ?"tool"')
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _DELAY = re.compile(r"-(\d+)ms")
@@ -68,7 +69,7 @@ class Connection(asyncio.Protocol):
         self.bodies.append(body)
         found = _MODEL.search(body)
         name = found[1].decode() if found else ""
-        rounds = _number(_ROUNDS, name)
+        rounds = _number(_ROUNDS, name) if _TOOLS.search(body) else 0
         done = len(_TOLD.findall(body)) if rounds else 0
         parts = _parts(name, done if done < rounds else -1, is_streamed=bool(_STREAM.search(body)))
         delay = _number(_DELAY, name) / 1000

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
 import langgraph.checkpoint.base.id
 import psycopg
 import pytest
@@ -21,7 +20,6 @@ from fusion_graph.database.sqlite import SqliteDatabase
 from fusion_graph.errors import LeaseLostError, RunBusyError
 from fusion_graph.events import LiveRun
 from fusion_graph.runs import Runs
-from fusion_graph.savers.sqlite import FencedSqliteSaver
 from tests.faults.stage import HANG_GUARD, ROSTER, USUAL, Stage, compares, told
 from tests.model_server import Behaviour, Request, altered, by_model, fails, says, when
 from tests.model_server.wire import Reply
@@ -112,11 +110,10 @@ async def write_fails(stage: Stage, spoil: Callable[[Runs], Awaitable[None]]) ->
     return await resumed(stage, live.run_id)
 
 
-def connections(runs: Runs) -> tuple[aiosqlite.Connection, aiosqlite.Connection]:
-    """Return what writes to the file: the store's connection and the saver's."""
+async def pragma(runs: Runs, words: str) -> None:
+    """Set something of the connection that writes to the file."""
     assert isinstance(runs.store.db, SqliteDatabase)
-    assert isinstance(runs.saver, FencedSqliteSaver)
-    return runs.store.db.connection, runs.saver.conn
+    await runs.store.db.in_thread(lambda connection: connection.execute(words))
 
 
 async def disk_full(stage: Stage) -> dict[str, Any]:
@@ -135,8 +132,7 @@ async def _fill(db: Path, runs: Runs) -> None:
                     other.execute("INSERT INTO filler VALUES (zeroblob(4000))")
 
     await asyncio.to_thread(work)
-    for connection in connections(runs):
-        await connection.execute(_NO_NEW_PAGE)
+    await pragma(runs, _NO_NEW_PAGE)
 
 
 async def read_only(stage: Stage) -> dict[str, Any]:
@@ -144,8 +140,7 @@ async def read_only(stage: Stage) -> dict[str, Any]:
 
 
 async def _protect(runs: Runs) -> None:
-    for connection in connections(runs):
-        await connection.execute("PRAGMA query_only = ON")
+    await pragma(runs, "PRAGMA query_only = ON")
 
 
 async def die(db: Path) -> None:
@@ -227,9 +222,9 @@ async def missed_beat(stage: Stage) -> dict[str, Any]:
         async with stage.runs() as runs:
             live = await at_the_judge(stage, runs, gate)
             await renewed()
-            await connections(runs)[0].execute("PRAGMA query_only = ON")
+            await pragma(runs, "PRAGMA query_only = ON")
             await asyncio.sleep(0.5)
-            await connections(runs)[0].execute("PRAGMA query_only = OFF")
+            await pragma(runs, "PRAGMA query_only = OFF")
             try:
                 await renewed()
             finally:

@@ -180,6 +180,16 @@ async def test_a_stream_without_a_finish_reason_is_told_to_be_unfinished(server:
     assert (message.text, message.response_metadata["finish_reason"]) == ("half an ans", "unfinished")
 
 
+async def test_a_finish_reason_may_come_in_a_chunk_without_a_delta(server: Any) -> None:
+    last = server.chunk({}, "length")
+    del last["choices"][0]["delta"]
+    server.answer = lambda: server.stream(server.chunk({"content": "half an ans"}), last)
+
+    message = await streamed(load_model("vendor/model"))
+
+    assert (message.text, message.response_metadata["finish_reason"]) == ("half an ans", "length")
+
+
 @both_ways
 async def test_an_output_limit_is_a_finish_reason_also_with_a_response_format(server: Any, way: Way) -> None:
     server.answer = said(server, {"content": '{"a": '}, finish="length")
