@@ -295,6 +295,25 @@ async def test_a_context_that_overflows_in_a_stream_is_told_as_such(server: Any)
     assert getattr(raised.value, "status_code", 400) == 400
 
 
+async def test_text_that_comes_faster_than_it_is_read_comes_in_fewer_pieces(server: Any) -> None:
+    pieces = [f"{number} " for number in range(200)]
+    thought = server.chunk({"content": "", "reasoning": "hm"})
+    told = [server.chunk({"content": piece}) for piece in pieces]
+    server.answer = lambda: server.stream(*told[:100], thought, *told[100:], server.chunk({}, "stop"))
+
+    chunks: list[AIMessageChunk] = []
+    async for chunk in load_model("vendor/model").astream("hi"):
+        chunks.append(chunk)
+        await asyncio.sleep(0.05)  # a slow reader
+
+    assert "".join(str(chunk.text) for chunk in chunks) == "".join(pieces)
+    assert len(chunks) < 100
+    before, after = "".join(pieces[:100]), "".join(pieces[100:])
+    at = next(i for i, chunk in enumerate(chunks) if chunk.additional_kwargs.get("reasoning"))
+    assert "".join(str(chunk.text) for chunk in chunks[:at]) == before
+    assert "".join(str(chunk.text) for chunk in chunks[at:]) == after
+
+
 async def test_a_connection_lost_in_the_middle_of_a_stream_raises_with_the_text_so_far_delivered(server: Any) -> None:
     server.answer = lambda: server.stream(server.chunk({"content": "half"}), cut=True)
     heard: list[str] = []

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
+from tests.commands import wait_until
 from tests.server.conftest import Serve, Served, is_judge, judge_and_writer
 
 PANELISTS = {"north", "south", "east"}
@@ -87,6 +88,18 @@ def stored(served: Served, run_id: str) -> str:
             return str(status)
         time.sleep(0.02)
     return "running"
+
+
+def answered(served: Served, number: int = 2) -> None:
+    """Wait until so many answers of models are stored: what a run is stopped before may be paid again."""
+
+    def is_so() -> bool:
+        with closing(sqlite3.connect(served.db)) as connection:
+            sql = "SELECT count(*) FROM fusion_attempts WHERE reply IS NOT NULL"
+            (found,) = connection.execute(sql).fetchone()
+        return bool(found >= number)
+
+    wait_until(is_so)
 
 
 def left_alone(serve: Serve) -> tuple[Served, str]:

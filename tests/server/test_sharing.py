@@ -13,7 +13,7 @@ from tests.commands import wait_until
 from tests.ports import answers
 from tests.server.conftest import Serve, Served, judge_and_writer
 from tests.server.responses.asking import ask, events, streaming, text_of
-from tests.server.talk import chunks, endless, held, left_alone, stored
+from tests.server.talk import answered, chunks, endless, held, left_alone, stored
 
 KEY = {"idempotency-key": "k"}
 RETRY = {"x-stainless-retry-count": "1"}
@@ -48,6 +48,7 @@ def test_a_run_that_a_restart_stopped_goes_on_for_who_asks_again(serve: Serve) -
     before = serve(east=waits, judge=judge_and_writer)
     with before.streaming() as response:
         assert asked.wait(20)
+        answered(before)
         run_id = response.headers["x-fusion-run-id"]
     before.stop()
     after = serve(db=before.db, judge=judge_and_writer)
@@ -139,6 +140,7 @@ def test_a_client_may_want_its_run_stopped_when_it_goes_and_gets_what_was_paid_w
     served = serve(east=waits, judge=judge_and_writer)
     with served.streaming(**CANCEL) as response:
         assert asked.wait(20)
+        answered(served)
         run_id = response.headers["x-fusion-run-id"]
 
     assert stored(served, run_id) == "cancelled"

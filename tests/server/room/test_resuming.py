@@ -17,7 +17,7 @@ from tests.server.contract.asking import refused
 from tests.server.responses.asking import asked, fetched, replayed, shown, text_of
 from tests.server.responses.saying import ANSWER, cancelled, ended
 from tests.server.room.asking import at_rest, decide, details, resume
-from tests.server.talk import dear, endless, held
+from tests.server.talk import answered, dear, endless, held
 
 KEYS = ["first-key-of-sixteen", "second-key-of-sixteen"]
 ONE, OTHER = ({"authorization": f"Bearer {key}"} for key in KEYS)
@@ -38,10 +38,8 @@ def stopped_by_hand(served: Served, at_work: threading.Event) -> str:
     async def ask() -> str:
         async with open_runs(served.db, Parts.real(load_model=served.models)) as runs:
             live = await runs.start(["By hand?"], ROSTER)
-            async for event in live.events():
-                if event["type"] == "panelist_finished":
-                    break
             assert await asyncio.to_thread(at_work.wait, 20)
+            await asyncio.to_thread(answered, served)
             await live.cancel()
             return live.run_id
 
@@ -54,6 +52,7 @@ def stopped(serve: Serve) -> tuple[Served, str]:
     served = serve(east=waits, judge=judge_and_writer)
     begun = asked(served, background=True)
     assert at_work.wait(20)
+    answered(served)
     cancelled(served, begun["id"])
     return served, str(begun["id"])
 
