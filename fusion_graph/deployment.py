@@ -19,8 +19,9 @@ from fusion_graph.estimate import CallSize, Estimate, estimate_run
 from fusion_graph.graph import build_graph
 from fusion_graph.models.listing import make_estimate_price
 from fusion_graph.presets import resolve
+from fusion_graph.schemas import is_demo
 from fusion_graph.seats import tools_in
-from fusion_graph.settings import FusionSettings, is_demo
+from fusion_graph.settings import FusionSettings
 from fusion_graph.state import FusionInput, FusionOutput, FusionState, Offer, Plan
 from fusion_graph.tools import PanelTools, Place, make_panel_tools
 from fusion_graph.tools.bash.workspace import RUN, Workspaces

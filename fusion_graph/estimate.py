@@ -12,9 +12,9 @@ from typing import NamedTuple, TypeAlias
 
 from typing_extensions import TypedDict
 
-from fusion_graph.schemas import Role
+from fusion_graph.schemas import Role, is_demo
 from fusion_graph.seats import Seat
-from fusion_graph.settings import FusionSettings, is_demo
+from fusion_graph.settings import FusionSettings
 
 EstimatePrice: TypeAlias = Callable[[str, int, int], tuple[float | None, str | None]]
 

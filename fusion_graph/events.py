@@ -208,11 +208,13 @@ class LiveRun:
         narrator: Narrator | None = None,
         log: EventLog | None = None,
         journal: Journal | None = None,
+        reserved: int = 0,
         told: bool = False,
         watch: Callable[[Sequence[Event]], object] = bool,
     ) -> None:
-        """`told`: text is told as it comes also while nobody listens: whoever comes later reads it in the log.
+        """`reserved`: see `EventLog.reserve`; so many numbers are noted already.
 
+        `told`: text is told as it comes also while nobody listens: whoever comes later reads it in the log.
         `watch` is given every event as it comes about; it must not raise.
         """
         self.run_id = run_id
@@ -225,7 +227,7 @@ class LiveRun:
         self._unsaved: list[Event] = []
         self._is_due = False  # what is unsaved, to be stored
         self._saving: asyncio.Task[None] | None = None
-        self._reserved = self._narrator.seq
+        self._reserved = reserved
         self._changed = asyncio.Event()
         self._listeners = int(told)
         self._panel: Closable | None = None  # that is at work

@@ -18,7 +18,8 @@ from typing_extensions import TypedDict
 
 from fusion_graph.checked import placed, shown
 from fusion_graph.errors import SettingsError, did_you_mean
-from fusion_graph.settings import DEFAULT_PRESET, ROSTER, FusionSettings, home, load_settings
+from fusion_graph.folders import home
+from fusion_graph.settings import DEFAULT_PRESET, ROSTER, FusionSettings, load_settings
 
 
 class Preset(TypedDict):

@@ -36,9 +36,13 @@ async def so_far(store: RunStore, values: Mapping[str, Any], run_id: str, thread
 class RunRecord:
     """One execution of a run under one lease: the journal (`calls.Journal`) and the log (`events.EventLog`) of a `LiveRun`."""
 
-    def __init__(self, store: RunStore, saver: FencedSaver, graph: Graph, run_id: str, thread_id: str) -> None:
+    def __init__(
+        self, store: RunStore, saver: FencedSaver, graph: Graph, run_id: str, thread_id: str, *, fresh: bool = False
+    ) -> None:
+        """`fresh`: no process has worked on this run before, so that there is nothing to recall."""
         self._store, self._saver, self._graph = store, saver, graph
         self._run_id, self._thread_id = run_id, thread_id
+        self._is_fresh = fresh
         self.token = uuid.uuid4().hex
         self._heartbeat: asyncio.Task[None] | None = None
 
@@ -76,7 +80,7 @@ class RunRecord:
 
     async def recall(self, key: str, request: str) -> tuple[list[CallEntry], AIMessage] | None:
         """See `calls.Journal`."""
-        return await self._store.answered(self._run_id, key, request)
+        return None if self._is_fresh else await self._store.answered(self._run_id, key, request)
 
     async def end(self, entry: CallEntry, message: AIMessage | None) -> None:
         """See `calls.Journal`."""

@@ -9,8 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 from fusion_graph.evidence import renumbered
 from fusion_graph.ledger import own_calls, spent
 from fusion_graph.prompts import FUSION_TOOL_NAME
-from fusion_graph.schemas import Analysis, CallEntry, Claim, FailureReason, RunStatus, SeatResult, Source
-from fusion_graph.settings import is_demo
+from fusion_graph.schemas import Analysis, CallEntry, Claim, FailureReason, RunStatus, SeatResult, Source, is_demo
 
 PLAN_ID = "fusion-plan-"  # messages whose ids begin so say what a panel that waits for approval would do
 

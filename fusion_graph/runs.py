@@ -348,13 +348,13 @@ class Runs:
         """Stop what is under way here; every run can be resumed from its last checkpoint."""
         await asyncio.gather(*(live.cancel("stopped") for live in list(self._live.values())))
 
-    def _record(self, row: RunRow) -> RunRecord:
-        return RunRecord(self.store, self.saver, self.graph, row["run_id"], row["thread_id"])
+    def _record(self, row: RunRow, *, fresh: bool = False) -> RunRecord:
+        return RunRecord(self.store, self.saver, self.graph, row["run_id"], row["thread_id"], fresh=fresh)
 
     async def _begin(self, row: RunRow, *, fresh: bool = False, decision: Mapping[str, Any] | None = None) -> LiveRun:
         """Take the lease and run the graph: from the stored input, from the checkpoint, or with an approver's decision."""
         run_id, thread_id = row["run_id"], row["thread_id"]
-        record = self._record(row)
+        record = self._record(row, fresh=fresh)
         await record.acquire()
         try:
             await (self.store.add(row) if fresh else record.begin_again())
@@ -364,9 +364,16 @@ class Runs:
             await record.let_go()
             raise
         continue_ids(snapshot)
-        narrator = Narrator(run_id, after=row["seq"], past=past)
-        told = bool(row["input"].get("client", {}).get("told"))
-        live = LiveRun(run_id, thread_id, narrator=narrator, log=record, journal=record, told=told, watch=self.watch)
+        live = LiveRun(
+            run_id,
+            thread_id,
+            narrator=Narrator(run_id, after=0 if fresh else row["seq"], past=past),
+            log=record,
+            journal=record,
+            reserved=row["seq"],
+            told=bool(row["input"].get("client", {}).get("told")),
+            watch=self.watch,
+        )
         self._live[run_id] = live
         live.start(
             self.graph,

@@ -321,3 +321,8 @@ class Event(TypedDict, total=False):
     payload: Any
     marks: Sequence[tuple[int, int]]
     since: int
+
+
+def is_demo(model: str) -> bool:
+    """Return whether a model's name is one of the offline demo's: no surface may pass it off as a language model."""
+    return model.casefold().startswith("demo:")

@@ -3,12 +3,9 @@
 `presets.resolve` finds the settings of one call.
 """
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
 from pydantic import Field, field_validator
 
 from fusion_graph.checked import Checked
@@ -148,20 +145,3 @@ class FusionSettings(Checked):
 def load_settings(stored: Mapping[str, Any]) -> FusionSettings:
     """Return the settings that state holds; fields this version does not know (an old checkpoint) are passed over."""
     return FusionSettings.model_validate(known_part(stored, FusionSettings, panel=Seat, tools=PanelTool))
-
-
-def is_demo(model: str) -> bool:
-    """Return whether a model's name is one of the offline demo's: no surface may pass it off as a language model."""
-    return model.casefold().startswith("demo:")
-
-
-def home(kind: Literal["config", "data", "cache"], environ: Mapping[str, str] = os.environ) -> Path:
-    """Return this package's folder for `kind`; FUSION_HOME moves all three to one place."""
-    if moved := environ.get("FUSION_HOME", "").strip():
-        return Path(moved).expanduser()
-    found = {
-        "config": platformdirs.user_config_path,
-        "data": platformdirs.user_data_path,
-        "cache": platformdirs.user_cache_path,
-    }[kind]
-    return found("fusion_graph", appauthor=False)

@@ -17,9 +17,10 @@ from typing_extensions import TypedDict
 import fusion_graph
 from fusion_graph.deployment import build_fusion_graph
 from fusion_graph.errors import SettingsError
+from fusion_graph.folders import home
 from fusion_graph.presets import load_presets, resolve
 from fusion_graph.seats import Seat
-from fusion_graph.settings import PUBLISHED_PRESETS, FusionSettings, home, load_settings
+from fusion_graph.settings import PUBLISHED_PRESETS, FusionSettings, load_settings
 
 SCHEMA = FusionSettings.model_json_schema()
 PUBLISHED = tomllib.loads((Path(fusion_graph.__file__).parent / "presets.toml").read_text(encoding="utf-8"))

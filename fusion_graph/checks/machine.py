@@ -14,8 +14,8 @@ from fusion_graph.checks.item import Item, fault, made
 from fusion_graph.database.address import faults, is_url, shown
 from fusion_graph.database.opening import exists, open_database
 from fusion_graph.errors import FusionError, SettingsError
+from fusion_graph.folders import home
 from fusion_graph.presets import load_presets
-from fusion_graph.settings import home
 
 PACKAGES = ("langgraph", "langchain-core", "langchain-openai")
 _OTHERS = 0o077  # permissions of everybody but the owner

@@ -11,7 +11,8 @@ from fusion_graph.models.names import check_model, split_name
 from fusion_graph.models.providers import INTEGRATIONS, SERVERS
 from fusion_graph.models.server_lists import ListingError, fetch_credit, fetch_models
 from fusion_graph.presets import resolve
-from fusion_graph.settings import FusionSettings, is_demo
+from fusion_graph.schemas import is_demo
+from fusion_graph.settings import FusionSettings
 
 PRESET = "demo"  # and the provider of its models
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from fusion_graph.checks.item import Item, Level, fault, in_thread, made
 from fusion_graph.errors import SettingsError
+from fusion_graph.schemas import is_demo
 from fusion_graph.seats import tools_in
-from fusion_graph.settings import FusionSettings, is_demo
+from fusion_graph.settings import FusionSettings
 from fusion_graph.tools.bash.choice import Shells
 from fusion_graph.tools.mcp.servers import McpServers
 from fusion_graph.tools.panel import PanelTools

@@ -14,7 +14,7 @@ from fusion_graph import terminal
 from fusion_graph.cli import completing
 from fusion_graph.database.address import faults, is_url, shown
 from fusion_graph.errors import FusionError, MissingKeyError, ModelLoadError, SettingsError, redact
-from fusion_graph.settings import home
+from fusion_graph.folders import home
 
 if TYPE_CHECKING:
     from fusion_graph.runs import Runs

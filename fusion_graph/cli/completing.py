@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 
 from fusion_graph.errors import FusionError
-from fusion_graph.settings import home
+from fusion_graph.folders import home
 
 MAX_RUNS = 50
 _BUSY_SECONDS = 0.05

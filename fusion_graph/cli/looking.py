@@ -31,7 +31,7 @@ from fusion_graph.cli.app import (
 )
 from fusion_graph.database.address import faults
 from fusion_graph.errors import FusionError, redact
-from fusion_graph.settings import home
+from fusion_graph.folders import home
 
 if TYPE_CHECKING:
     from fusion_graph.estimate import CallSize
@@ -137,7 +137,7 @@ def _settled(given: dict[str, Any]) -> "FusionSettings":
     """Return the settings of a run whose models can be named; their keys may be missing."""
     from fusion_graph.models.names import parse_name
     from fusion_graph.presets import resolve
-    from fusion_graph.settings import is_demo
+    from fusion_graph.schemas import is_demo
 
     settings = resolve(given)
     for model in (*(seat.model for seat in settings.seats), settings.judge, settings.writer):

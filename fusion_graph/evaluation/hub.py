@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from fusion_graph.errors import FusionError, redact
-from fusion_graph.settings import home
+from fusion_graph.folders import home
 
 if TYPE_CHECKING:
     import httpx

@@ -15,7 +15,7 @@ from fusion_graph.evaluation.protocols import Protocol, load_protocol
 from fusion_graph.evaluation.purse import Purse
 from fusion_graph.evaluation.shapes import Dataset, Generation, Task
 from fusion_graph.evaluation.targets import make_parts, open_benches, settled
-from fusion_graph.settings import home
+from fusion_graph.folders import home
 
 
 @lru_cache(maxsize=4)

@@ -11,9 +11,9 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from fusion_graph.folders import home
 from fusion_graph.models.providers import SERVERS
 from fusion_graph.models.server_lists import ListedModel
-from fusion_graph.settings import home
 
 KEPT_SECONDS = 86_400  # new models and prices come weekly
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fusion_graph.errors import SettingsError
+from fusion_graph.folders import home
 from fusion_graph.server.access.keys import Keys
-from fusion_graph.settings import home
 
 DB_VARIABLE = "FUSION_DB"
 MODELS_VARIABLE = "FUSION_SERVER_MODELS"

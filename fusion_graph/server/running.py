@@ -10,14 +10,13 @@ from fastapi import Request
 from fusion_graph.events import LiveRun
 from fusion_graph.presets import resolve
 from fusion_graph.runs import Runs
-from fusion_graph.schemas import DEPTH
+from fusion_graph.schemas import DEPTH, is_demo
 from fusion_graph.server.asked.turns import Turn
 from fusion_graph.server.config import ServerConfig
 from fusion_graph.server.deliberations import taken_up
 from fusion_graph.server.errors import RefusedError
 from fusion_graph.server.offer import preset_models
 from fusion_graph.server.sharing import Asked, Run, Start
-from fusion_graph.settings import is_demo
 
 (_DEPTH,) = DEPTH
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from fusion_graph.schemas import Event
-from fusion_graph.settings import is_demo
+from fusion_graph.schemas import Event, is_demo
 from fusion_graph.terminal.following import note, tool_words
 from fusion_graph.terminal.run_view import Key, RunView
 from fusion_graph.terminal.words import DEMO, clock, in_line, tokens

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fusion_graph.errors import FusionError
-from fusion_graph.presets import load_presets, preset_of
-from fusion_graph.settings import is_demo
+from fusion_graph.schemas import is_demo
 from fusion_graph.terminal.words import DEMO, counted, in_line, money
 
 OWN = "own panel"
@@ -65,6 +64,8 @@ def roster_of(settings: Mapping[str, Any]) -> Roster:
 
 def _preset(settings: Mapping[str, Any], models: list[str]) -> str:
     """Return the preset's name if the panel is the preset's own."""
+    from fusion_graph.presets import load_presets, preset_of  # noqa: PLC0415  (pydantic)
+
     try:
         return preset_of(str(settings.get("preset")), models, load_presets()) or OWN
     except FusionError:  # the user's file is broken now; the run was started with a whole one

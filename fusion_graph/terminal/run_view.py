@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fusion_graph.ledger import own_calls
-from fusion_graph.schemas import CallEntry
-from fusion_graph.settings import is_demo
+from fusion_graph.schemas import CallEntry, is_demo
 from fusion_graph.terminal.costs import Cost, cost_of
 from fusion_graph.terminal.roster import Roster, roster_of
 from fusion_graph.terminal.words import DEMO, counted, failure, in_line

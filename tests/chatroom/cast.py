@@ -29,7 +29,7 @@ from fusion_graph.models.scripted import (
     ScriptedRequest,
 )
 from fusion_graph.models.scripts import pieces
-from fusion_graph.settings import is_demo
+from fusion_graph.schemas import is_demo
 
 OPENING, SPAN, COST = "https://bridges.example/opening", "https://engineers.example/span", "https://money.example/cost"
 NORTH = "The bridge opened in 1932 [1]. Its span is 503 metres [1]."

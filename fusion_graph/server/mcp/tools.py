@@ -14,6 +14,7 @@ from fusion_graph.models.listing import make_estimate_price
 from fusion_graph.models.names import parse_name
 from fusion_graph.presets import resolve
 from fusion_graph.runs import Runs
+from fusion_graph.schemas import is_demo
 from fusion_graph.server.access.limits import Limits
 from fusion_graph.server.config import ServerConfig
 from fusion_graph.server.errors import RefusedError
@@ -32,7 +33,7 @@ from fusion_graph.server.mcp.shapes import Cancelled, Outcome, Price
 from fusion_graph.server.mcp.waiting import HEARTBEAT_SECONDS, Waiting, next_step
 from fusion_graph.server.offer import preset_models
 from fusion_graph.server.sharing import Asked, Sharing
-from fusion_graph.settings import FusionSettings, is_demo
+from fusion_graph.settings import FusionSettings
 from fusion_graph.spending import call_sizes
 from fusion_graph.store import RunRow
 

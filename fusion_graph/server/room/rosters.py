@@ -5,8 +5,9 @@ from typing import Any
 
 from fusion_graph.errors import SettingsError
 from fusion_graph.presets import Preset, load_presets, preset_of
+from fusion_graph.schemas import is_demo
 from fusion_graph.seats import Seat, tools_in
-from fusion_graph.settings import FusionSettings, is_demo
+from fusion_graph.settings import FusionSettings
 
 NOBODY: dict[str, Any] = {
     "preset": "",

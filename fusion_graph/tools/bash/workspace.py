@@ -20,8 +20,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from fusion_graph.errors import SettingsError
+from fusion_graph.folders import home
 from fusion_graph.schemas import SeatFile
-from fusion_graph.settings import home
 from fusion_graph.tools.bash.outcome import shown
 
 INSIDE = "/workspace"  # what a sandboxed command sees the folder as

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fusion_graph.errors import SettingsError, did_you_mean
-from fusion_graph.settings import home
+from fusion_graph.folders import home
 
 VARIABLE = "FUSION_MCP"
 _FILE = "mcp.json"

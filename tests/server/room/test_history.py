@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fusion_graph.deployment import Parts
+from fusion_graph.folders import home
 from fusion_graph.runs import open_runs
-from fusion_graph.settings import home
 from tests.graphs import ROSTER
 from tests.server.conftest import PANEL, Serve, Served, judge_and_writer
 from tests.server.contract.asking import fails, refused

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fusion_graph.deployment import Parts
-from fusion_graph.settings import home
+from fusion_graph.folders import home
 from tests.model_lists import ListServer
 from tests.server.conftest import Serve, Served
 from tests.server.contract.asking import refused

@@ -1,0 +1,20 @@
+"""Where this package keeps its files."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+
+
+def home(kind: Literal["config", "data", "cache"], environ: Mapping[str, str] = os.environ) -> Path:
+    """Return this package's folder for `kind`; FUSION_HOME moves all three to one place."""
+    if moved := environ.get("FUSION_HOME", "").strip():
+        return Path(moved).expanduser()
+    found = {
+        "config": platformdirs.user_config_path,
+        "data": platformdirs.user_data_path,
+        "cache": platformdirs.user_cache_path,
+    }[kind]
+    return found("fusion_graph", appauthor=False)
