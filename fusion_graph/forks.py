@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from fusion_graph import prompts
 from fusion_graph.errors import SettingsError
 from fusion_graph.estimate import Estimate, render_again
-from fusion_graph.nodes.fan_out import waiting_seats
+from fusion_graph.nodes.route import waiting_seats
 from fusion_graph.results import answered
 from fusion_graph.schemas import Role, SeatResult
 from fusion_graph.seats import Seat

@@ -1,7 +1,6 @@
 """The graph: edges and policies only.
 
-START -> prepare -> route -+-> panelist x N (Send) -> judge -> write -> END
-                           +-> approve           a person is asked first; then the panel, or END
+START -> prepare -> route -+-> approve -> panelist x N (Send) -> judge -> write -> END
                            +-> judge             every seat has answered (fork, resume)
                            +-> write             mode never, or a tool turn
                            +-> decide -> route   mode auto, fusion not yet run in this user turn
@@ -51,10 +50,9 @@ def build_graph(
     builder.add_node("judge", partial(judge, ask=ask, ladder=Ladder()))
     builder.add_node("write", partial(write, ask=ask))
 
-    onward = partial(route, offer_tools=offer_tools)
     builder.add_edge(START, "prepare")
-    builder.add_conditional_edges("prepare", onward, ["decide", "approve", "panelist", "judge", "write"])
-    builder.add_conditional_edges("decide", onward, ["approve", "panelist", "judge", "write", END])
+    builder.add_conditional_edges("prepare", route, ["decide", "approve", "judge", "write"])
+    builder.add_conditional_edges("decide", route, ["approve", "judge", "write", END])
     builder.add_conditional_edges("approve", partial(send_seats, offer_tools=offer_tools), ["panelist", "judge", END])
     builder.add_edge("panelist", "judge")
     builder.add_edge("judge", "write")

@@ -14,9 +14,9 @@ from typing_extensions import TypedDict
 from fusion_graph import prompts
 from fusion_graph.errors import FusionError, SettingsError
 from fusion_graph.estimate import Estimate, render_estimate
-from fusion_graph.nodes.fan_out import waiting_seats
 from fusion_graph.nodes.plans import EstimateRun, plan_text, without_plans
 from fusion_graph.nodes.prepare import Settle
+from fusion_graph.nodes.route import waiting_seats
 from fusion_graph.schemas import RunStatus
 from fusion_graph.seats import Seat
 from fusion_graph.settings import FusionSettings, load_settings

@@ -7,16 +7,11 @@ from typing import Any, Literal
 from langgraph.types import Send
 
 from fusion_graph import prompts
+from fusion_graph.nodes.route import waiting_seats
 from fusion_graph.nodes.seat_tools import hidden
 from fusion_graph.seats import Seat
 from fusion_graph.settings import FusionSettings, load_settings
 from fusion_graph.state import FusionState, OfferTools, Plan
-
-
-def waiting_seats(state: FusionState) -> list[int]:
-    """Return the numbers of the seats that have not brought a result yet."""
-    done = {result["seat"] for result in state.get("results") or []}
-    return [number for number in range(1, len(state["settings"]["panel"]) + 1) if number not in done]
 
 
 async def send_seats(state: FusionState, *, offer_tools: OfferTools) -> list[Send] | Literal["judge", "__end__"]:

@@ -1,23 +1,26 @@
-"""`route`: where a turn goes on. One function, of state alone, serves start, resume, retried seats and added seats."""
+"""`route`: where a turn goes on. One pure function serves start, resume, retried seats and added seats."""
 
 from typing import Literal
 
-from langgraph.types import Send
-
-from fusion_graph.nodes.fan_out import send_seats, waiting_seats
-from fusion_graph.state import FusionState, OfferTools
+from fusion_graph.state import FusionState
 
 Next = Literal["decide", "approve", "judge", "write", "__end__"]
 
 
-async def route(state: FusionState, *, offer_tools: OfferTools) -> Next | list[Send]:
-    """Return the next node, or the seats that are asked next. Async, because LangGraph runs what is not in a thread."""
+def waiting_seats(state: FusionState) -> list[int]:
+    """Return the numbers of the seats that have not brought a result yet."""
+    done = {result["seat"] for result in state.get("results") or []}
+    return [number for number in range(1, len(state["settings"]["panel"]) + 1) if number not in done]
+
+
+async def route(state: FusionState) -> Next:
+    """Return the next node, from what state holds. Async, because LangGraph runs what is not in a thread."""
     decision = state.get("decision")
     if decision is None:
         return "decide"
     if decision["kind"] == "fuse":
         if waiting_seats(state):
-            return "approve" if state["settings"]["approve"] else await send_seats(state, offer_tools=offer_tools)
+            return "approve"
         return "write" if _is_judged(state) else "judge"
     return "__end__" if decision["kind"] in {"answered", "refused"} else "write"
 
