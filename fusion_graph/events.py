@@ -10,42 +10,24 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
 from fusion_graph.calls import Closable, Journal, RunScope, error_of, run_scope
 from fusion_graph.errors import DatabaseError
+from fusion_graph.event_log import DELTAS, EventLog, EventWriter
 from fusion_graph.results import panel_result, run_result
 from fusion_graph.schemas import CallEntry, CallError, Event, RunState, SeatResult
 from fusion_graph.settings import FusionSettings
 
-DELTAS = frozenset({"panelist_delta", "panelist_reasoning_delta", "answer_delta"})
 LAST = frozenset({"interrupted", "finished", "failed"})
-SAVED_AT_ONCE = 64  # deltas that may wait in memory for the next event of another kind
-RESERVED = 1000  # sequence numbers noted ahead, so that a killed process's unsaved ones are never given out again
 _log = logging.getLogger(__name__)
 _WHOLE = frozenset({"answer", "tool_calls", "cut", "empty"})  # outcomes whose text stands
 _AFTER_PANEL = frozenset({"analysis_started", "analysis_finished", "analysis_absent"})
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
-
-
-class EventLog(Protocol):
-    """Where a run's events outlive its process."""
-
-    async def append(self, events: Sequence[Event]) -> None:
-        """Store events; their sequence numbers only grow."""
-        ...
-
-    async def reserve(self, seq: int) -> None:
-        """Note that numbers up to `seq` may have been seen by a client, stored or not."""
-        ...
-
-    async def close(self, status: RunState, result: dict[str, Any] | None) -> None:
-        """Store how the run stands and give up the right to write."""
-        ...
 
 
 class Narrator:
@@ -212,7 +194,7 @@ class LiveRun:
         told: bool = False,
         watch: Callable[[Sequence[Event]], object] = bool,
     ) -> None:
-        """`reserved`: see `EventLog.reserve`; so many numbers are noted already.
+        """`reserved`: see `EventWriter`.
 
         `told`: text is told as it comes also while nobody listens: whoever comes later reads it in the log.
         `watch` is given every event as it comes about; it must not raise.
@@ -220,14 +202,10 @@ class LiveRun:
         self.run_id = run_id
         self.thread_id = thread_id
         self._narrator = narrator or Narrator(run_id)
-        self._log = log
+        self._writer = EventWriter(log, reserved) if log else None
         self._journal = journal
         self._watch = watch
         self._told: list[Event] = []
-        self._unsaved: list[Event] = []
-        self._is_due = False  # what is unsaved, to be stored
-        self._saving: asyncio.Task[None] | None = None
-        self._reserved = reserved
         self._changed = asyncio.Event()
         self._listeners = int(told)
         self._panel: Closable | None = None  # that is at work
@@ -313,6 +291,8 @@ class LiveRun:
         run_scope.set(RunScope(self.run_id, self._journal, lambda: self._listeners > 0, on_panel=self._begins))
         try:
             await self._tell([*self._narrator.resumed(), self._narrator.event("run_started")])
+            if self._writer:  # a run that takes its process down each time is known by how often it began
+                await self._writer.flush()
             return await self._follow(graph, graph_input, config, context, durable=durable)
         except asyncio.CancelledError:
             await self._fail(self._stopped_as, {"kind": "error", "message": self._stopped_as})
@@ -331,10 +311,8 @@ class LiveRun:
     async def _fail(self, status: RunState, error: CallError) -> None:
         """Store how the run stands and tell listeners, who learn of it even if nothing can be stored any more."""
         try:
-            if self._log:
-                if self._saving:
-                    await asyncio.wait([self._saving])
-                await self._log.close(status, None)
+            if self._writer:
+                await self._writer.close(status, None)
         except Exception:  # noqa: BLE001  (the log's fault must not hide the run's own, nor keep listeners waiting)
             _log.exception("how run %s ended could not be stored", self.run_id)
         self._hear([self._narrator.event("failed", reason=status, error=error)])
@@ -379,12 +357,10 @@ class LiveRun:
             last = [*self._narrator.settled(values, calls), self._narrator.event("finished", result=result)]
         # Listeners hear of the end when it is stored, so that whoever then asks the store finds it.
         await self._tell(last[:-1])
-        if self._log:
-            self._save(self._log, last[-1:])
-            if self._saving:
-                await asyncio.wait([self._saving])
-                self._saving.result()
-            await self._log.close(result["status"], result)
+        if self._writer:
+            self._writer.write(last[-1:])
+            await self._writer.flush()
+            await self._writer.close(result["status"], result)
         self._hear(last[-1:])
         return result
 
@@ -397,28 +373,11 @@ class LiveRun:
     async def _tell(self, events: Sequence[Event]) -> None:
         if not events:
             return
-        if self._log and events[-1]["seq"] > self._reserved:
-            self._reserved = events[-1]["seq"] + RESERVED
-            await self._log.reserve(self._reserved)
+        if self._writer:
+            await self._writer.reserve(events[-1]["seq"])
         self._hear(events)
-        if self._log:
-            self._save(self._log, events)
-
-    def _save(self, log: EventLog, events: Sequence[Event]) -> None:
-        """Have events stored, in their order, while the run goes on. Raises what was raised since the last time."""
-        self._unsaved += events
-        if len(self._unsaved) >= SAVED_AT_ONCE or not all(event["type"] in DELTAS for event in events):
-            self._is_due = True
-            if self._saving is None or self._saving.done():
-                if self._saving:
-                    self._saving.result()
-                self._saving = asyncio.create_task(self._store(log), name=f"events of run {self.run_id}")
-                self._saving.add_done_callback(lambda task: task.cancelled() or task.exception())
-
-    async def _store(self, log: EventLog) -> None:
-        while self._is_due:
-            unsaved, self._unsaved, self._is_due = self._unsaved, [], False
-            await log.append(unsaved)
+        if self._writer:
+            self._writer.write(events)
 
     def _hear(self, events: Sequence[Event]) -> None:
         """Give events to whoever listens in this process."""

@@ -34,7 +34,7 @@ async def so_far(store: RunStore, values: Mapping[str, Any], run_id: str, thread
 
 
 class RunRecord:
-    """One execution of a run under one lease: the journal (`calls.Journal`) and the log (`events.EventLog`) of a `LiveRun`."""
+    """One execution of a run under one lease: the journal (`calls.Journal`) and the log (`event_log.EventLog`) of a `LiveRun`."""
 
     def __init__(
         self, store: RunStore, saver: FencedSaver, graph: Graph, run_id: str, thread_id: str, *, fresh: bool = False
@@ -92,11 +92,11 @@ class RunRecord:
         return [{**attempt, "repeated": True} for attempt in attempts if attempt["id"] not in known]
 
     async def append(self, events: Sequence[Event]) -> None:
-        """See `events.EventLog`."""
+        """See `event_log.EventLog`."""
         await self._store.append_events(self._run_id, events, thread_id=self._thread_id, token=self.token)
 
     async def reserve(self, seq: int) -> None:
-        """See `events.EventLog`."""
+        """See `event_log.EventLog`."""
         await self._store.reserve(self._run_id, seq)
 
     async def close(self, status: RunState, result: dict[str, Any] | None) -> None:

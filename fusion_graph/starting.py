@@ -17,7 +17,7 @@ from langgraph.checkpoint.base import id as checkpoint_ids
 from langgraph.types import Command, StateSnapshot
 
 from fusion_graph import prompts
-from fusion_graph.events import RESERVED
+from fusion_graph.event_log import RESERVED
 from fusion_graph.records import is_of
 from fusion_graph.schemas import Caller
 from fusion_graph.settings import FusionSettings
@@ -74,7 +74,7 @@ def new_row(
         "prompts": prompts.FINGERPRINT,
         "created_at": time.time(),
         "updated_at": time.time(),
-        "seq": RESERVED,
+        "seq": RESERVED,  # noted with the row; its events begin at 1
     }
 
 

@@ -143,7 +143,7 @@ def _together(works: Sequence[Callable[[sqlite3.Connection], Any]], connection: 
         connection.execute("BEGIN IMMEDIATE")
         outcomes = [_one(work, connection) for work in works]
         connection.execute("COMMIT")
-    except Exception as error:  # noqa: BLE001  (each job's caller is given it)
+    except sqlite3.Error as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         return [_Failed(error)] * len(works)

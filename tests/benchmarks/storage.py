@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import httpx
 from langchain_core.messages import ToolMessage
 
 from fusion_graph.deployment import Parts
@@ -17,7 +16,17 @@ from fusion_graph.models import load_model
 from fusion_graph.runs import open_runs
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.model_server import models
-from tests.benchmarks.ways import QUESTION, RESULT_CHARS, SEATS, graph_with_sqlite, look_up, settings, stored, use
+from tests.benchmarks.ways import (
+    QUESTION,
+    RESULT_CHARS,
+    SEATS,
+    asked_since,
+    graph_with_sqlite,
+    look_up,
+    settings,
+    stored,
+    use,
+)
 
 TOOLS = 8
 PAYLOAD = len(SEATS) * TOOLS * RESULT_CHARS
@@ -79,23 +88,17 @@ async def _judged(events: Any) -> None:
             return
 
 
-async def _recorded(url: str) -> list[dict[str, Any]]:
-    async with httpx.AsyncClient(timeout=60) as client:
-        found: list[dict[str, Any]] = (await client.get(f"{url.removesuffix('/v1')}/bodies")).json()
-    return found
-
-
 def _chars(bodies: Sequence[Mapping[str, Any]]) -> int:
     return sum(len(json.dumps([body["messages"], body.get("tools", [])])) for body in bodies)
 
 
 async def _sent(url: str, context: Mapping[str, Any]) -> int:
     """Return how much a run's models are sent."""
-    await _recorded(url)
+    await asked_since(url)
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         async with stored(context, Path(folder), [look_up()]) as run:
             await run()
-    return _chars(await _recorded(url))
+    return _chars(await asked_since(url))
 
 
 async def _naively(url: str) -> int:
@@ -115,4 +118,4 @@ async def _naively(url: str) -> int:
     answers = "\n\n".join(researched)
     report = await load_model(context["judge"]).ainvoke(f"{QUESTION}\n\nCompare these answers:\n\n{answers}")
     await load_model(context["writer"]).ainvoke(f"{QUESTION}\n\n{answers}\n\n{report.text}\n\nWrite the answer.")
-    return _chars(await _recorded(url))
+    return _chars(await asked_since(url))

@@ -135,16 +135,20 @@ async def chat_model(context: Mapping[str, Any]) -> AsyncIterator[Run]:
     await close_clients()
 
 
+async def asked_since(url: str) -> list[dict[str, Any]]:
+    """Return what the models were asked since this was called last."""
+    async with httpx.AsyncClient(timeout=60) as client:
+        found: list[dict[str, Any]] = (await client.get(f"{url.removesuffix('/v1')}/bodies")).json()
+    return found
+
+
 async def bodies(url: str, context: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what the models are asked in a run of the library: three seats, the judge, the writer."""
-    async with httpx.AsyncClient() as client:
-        asked = f"{url.removesuffix('/v1')}/bodies"
-        await client.get(asked)
-        async with graph(context) as run:
-            await run()
-        found: list[dict[str, Any]] = (await client.get(asked)).json()
+    await asked_since(url)
+    async with graph(context) as run:
+        await run()
     order = {"seat": 0, "judg": 1, "writ": 2}
-    return sorted(found, key=lambda body: order[body["model"][:4]])
+    return sorted(await asked_since(url), key=lambda body: order[body["model"][:4]])
 
 
 @asynccontextmanager
