@@ -20,7 +20,6 @@ from fusion_graph.calls import Ask, error_of
 from fusion_graph.errors import DatabaseError, LeaseLostError
 from fusion_graph.nodes.approve import approve
 from fusion_graph.nodes.decide import decide
-from fusion_graph.nodes.fan_out import send_seats
 from fusion_graph.nodes.judge import judge
 from fusion_graph.nodes.panelist import failed_seat
 from fusion_graph.nodes.plans import EstimateRun
@@ -45,7 +44,11 @@ def build_graph(
 
     builder.add_node("prepare", partial(prepare, settle=settle, estimate=estimate))
     builder.add_node("decide", partial(decide, ask=ask))
-    builder.add_node("approve", partial(approve, settle=settle, estimate=estimate))
+    builder.add_node(
+        "approve",
+        partial(approve, settle=settle, estimate=estimate, offer_tools=offer_tools),
+        destinations=("panelist", "judge", END),
+    )
     builder.add_node("panelist", panelist, error_handler=seat_fault)
     builder.add_node("judge", partial(judge, ask=ask, ladder=Ladder()))
     builder.add_node("write", partial(write, ask=ask))
@@ -53,7 +56,6 @@ def build_graph(
     builder.add_edge(START, "prepare")
     builder.add_conditional_edges("prepare", route, ["decide", "approve", "judge", "write"])
     builder.add_conditional_edges("decide", route, ["approve", "judge", "write", END])
-    builder.add_conditional_edges("approve", partial(send_seats, offer_tools=offer_tools), ["panelist", "judge", END])
     builder.add_edge("panelist", "judge")
     builder.add_edge("judge", "write")
     builder.add_edge("write", END)

@@ -1,4 +1,4 @@
-"""`approve`: pause before the panel is paid for, if the settings ask for it.
+"""`approve`: pause before the panel is paid for, if the settings ask for it, and send the panel out.
 
 The pause has the shape of LangChain's human-in-the-loop middleware, which chat clients draw with buttons.
 """
@@ -6,21 +6,22 @@ The pause has the shape of LangChain's human-in-the-loop middleware, which chat 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NotRequired
+from typing import Any, Literal, NotRequired, cast
 
-from langgraph.types import interrupt
+from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
 from fusion_graph import prompts
 from fusion_graph.errors import FusionError, SettingsError
 from fusion_graph.estimate import Estimate, render_estimate
-from fusion_graph.nodes.plans import EstimateRun, plan_text, without_plans
+from fusion_graph.nodes.fan_out import send_seats
+from fusion_graph.nodes.plans import EstimateRun, is_plan, plan_text, without_plans
 from fusion_graph.nodes.prepare import Settle
 from fusion_graph.nodes.route import waiting_seats
 from fusion_graph.schemas import RunStatus
 from fusion_graph.seats import Seat
 from fusion_graph.settings import FusionSettings, load_settings
-from fusion_graph.state import FusionState
+from fusion_graph.state import FusionState, OfferTools
 
 EDITABLE = ("panel", "judge", "writer", "max_cost_usd")
 _MONEY = re.compile(r"[\s$]|USD|usd")
@@ -47,8 +48,25 @@ class ApprovalDecisions(TypedDict):
     decisions: list[ApprovalDecision]
 
 
-async def approve(state: FusionState, *, estimate: EstimateRun, settle: Settle) -> dict[str, Any]:
-    """Pass, or wait for a person's decision about the panel that state holds.
+async def approve(
+    state: FusionState, *, estimate: EstimateRun, settle: Settle, offer_tools: OfferTools
+) -> Command[Literal["panelist", "judge", "__end__"]]:
+    """Send the panel out; where the settings ask for it, when a person has agreed to it.
+
+    What was decided and where it leads are written together: of a node that fails or is stopped in the edge behind it,
+    LangGraph keeps what it wrote and takes it for done.
+
+    Raises:
+        SettingsError: a seat's tools cannot be had; the run can be gone on with when they can.
+    """
+    decided = await _approval(state, estimate, settle)
+    messages = [message for message in state["messages"] if not is_plan(message)]
+    approved = cast("FusionState", {**state, **decided, "messages": messages})
+    return Command(update=decided, goto=await send_seats(approved, offer_tools=offer_tools))
+
+
+async def _approval(state: FusionState, estimate: EstimateRun, settle: Settle) -> dict[str, Any]:
+    """Pass, or wait for a person's decision about the panel that state holds; return what it writes into state.
 
     An answer that cannot be followed leaves it waiting: the question is put again, with what was wrong.
     """

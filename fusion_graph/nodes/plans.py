@@ -37,6 +37,11 @@ def plan_message(settings: FusionSettings, seats: Sequence[int], cost: Estimate)
     return AIMessage(plan_text(settings, seats, cost), id=f"{PLAN_ID}{uuid.uuid4().hex}")
 
 
+def is_plan(message: BaseMessage) -> bool:
+    """Say whether a message of the conversation is a plan."""
+    return (message.id or "").startswith(PLAN_ID)
+
+
 def without_plans(messages: Sequence[BaseMessage]) -> list[RemoveMessage]:
     """Return what removes the plans from a conversation: answered ones, and those a later message made obsolete."""
-    return [RemoveMessage(id=m.id) for m in messages if m.id and m.id.startswith(PLAN_ID)]
+    return [RemoveMessage(id=m.id) for m in messages if m.id and is_plan(m)]

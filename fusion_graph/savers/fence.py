@@ -1,11 +1,15 @@
 """What keeps a process that lost its run from writing."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.base import WRITES_IDX_MAP, BaseCheckpointSaver
+from langgraph.checkpoint.serde.types import ERROR
 
 from fusion_graph.calls import run_scope
 from fusion_graph.database.statements import Session
+
+_ABOUT_A_TASK = frozenset({*WRITES_IDX_MAP, "__error_source_node__"})  # as opposed to what it brought
 
 
 @runtime_checkable
@@ -28,3 +32,14 @@ def lease() -> Leased | None:
     """Return what knows whether the run that this code works for may still write, None where there is no such run."""
     record: object = run_scope.get().journal
     return record if isinstance(record, Leased) else None
+
+
+def sound(writes: Sequence[tuple[str, Any]]) -> Sequence[tuple[str, Any]]:
+    """Return what is to be stored of a task: of one that failed or was stopped, nothing that it brought.
+
+    LangGraph takes a task that has brought anything for done. One that is stopped in the edge behind its node has written
+    into state, but not where the run goes on: it would go on nowhere.
+    """
+    if any(channel == ERROR for channel, _ in writes):
+        return [write for write in writes if write[0] in _ABOUT_A_TASK]
+    return writes

@@ -1,5 +1,6 @@
 """Checkpoints in the PostgreSQL database of the runs, over the same pool of connections."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -7,7 +8,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from fusion_graph.database.postgres import PostgresDatabase
-from fusion_graph.savers.fence import FencedSaver, lease
+from fusion_graph.savers.fence import FencedSaver, lease, sound
 
 
 class PatientPostgresSaver(AsyncPostgresSaver):
@@ -51,10 +52,10 @@ class FencedPostgresSaver(FencedSaver, PatientPostgresSaver):
         await _check()
         return await super().aput(*arguments)
 
-    async def aput_writes(self, *arguments: Any) -> None:
+    async def aput_writes(self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], *task: str) -> None:
         """Store what a task wrote. Raises LeaseLostError."""
         await _check()
-        await super().aput_writes(*arguments)
+        await super().aput_writes(config, sound(writes), *task)
 
 
 async def _check() -> None:

@@ -1,7 +1,7 @@
 """Checkpoints in the SQLite file of the runs, over the same connection."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from fusion_graph.database.sqlite import SqliteDatabase, SqliteSession, at_once
-from fusion_graph.savers.fence import FencedSaver, lease
+from fusion_graph.savers.fence import FencedSaver, lease, sound
 
 T = TypeVar("T")
 
@@ -47,9 +47,9 @@ class FencedSqliteSaver(FencedSaver, SqliteSaver):
         """Store a checkpoint. Raises LeaseLostError."""
         return await self._fenced(partial(self.put, *arguments))
 
-    async def aput_writes(self, *arguments: Any) -> None:
+    async def aput_writes(self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], *task: str) -> None:
         """Store what a task wrote. Raises LeaseLostError."""
-        await self._fenced(partial(self.put_writes, *arguments))
+        await self._fenced(partial(self.put_writes, config, sound(writes), *task))
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete a thread."""

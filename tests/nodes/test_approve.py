@@ -7,8 +7,11 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from pydantic import ValidationError
 
-from fusion_graph.deployment import build_fusion_graph
+from fusion_graph.deployment import Parts, build_fusion_graph
+from fusion_graph.errors import SettingsError
+from fusion_graph.graph import build_graph
 from fusion_graph.models.scripted import ScriptedModels, ScriptedReply, ScriptedRequest
+from fusion_graph.state import Offer, Plan
 from tests.graphs import ROSTER, scripted
 
 CONFIG = {"configurable": {"thread_id": "t"}}
@@ -200,3 +203,24 @@ async def test_what_it_would_cost_is_told_where_prices_are_known() -> None:
     demo = await graph.ainvoke({"messages": [("user", "Why?")]}, CONFIG, context={"preset": "demo", "approve": True})
 
     assert request(demo)["args"]["estimate"] == "no cost"
+
+
+async def test_an_approved_run_goes_on_when_the_tools_that_could_not_be_had_are_there_again() -> None:
+    parts, is_away = Parts.real(load_model=scripted()), True
+
+    async def offer_tools(plan: Plan, workspace: str) -> Offer:
+        if is_away:
+            raise SettingsError("the MCP server 'files' cannot be reached", field="tools")
+        return await parts.offer_tools(plan, workspace)
+
+    builder = build_graph(**parts.collaborators | {"offer_tools": offer_tools})
+    graph: Any = builder.compile(checkpointer=InMemorySaver())
+    await graph.ainvoke({"messages": [("user", "What?")]}, CONFIG, context=ROSTER | {"approve": True})
+    with pytest.raises(SettingsError):
+        await graph.ainvoke(Command(resume={"decisions": [{"type": "approve"}]}), CONFIG)
+    is_away = False
+
+    values = await graph.ainvoke(None, CONFIG)
+
+    assert values["status"]["status"] == "ok"
+    assert [message.type for message in values["messages"]] == ["human", "ai"]
