@@ -1,6 +1,5 @@
 """Many runs on one process of `fusion serve`: all at once, more than it takes, in turn, and one after the other for long."""
 
-import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ pytestmark = [pytest.mark.machines, pytest.mark.timeout(600)]
 AT_ONCE, TOO_MANY = 500, 20
 HELD_SECONDS = 40.0  # for which the first seat of each run waits, until all of them are under way
 SOAK_SECONDS, BESIDE = 180.0, 8
+KEPT_OPEN = 20  # connections to the models: as many as were in use at a time, of which the client lets none go so soon
 PLUGIN = {"id": "fusion", "analysis_models": PANEL["panel"], "model": PANEL["judge"], "tools": []}
 Start = Callable[..., Server]
 
@@ -143,48 +143,36 @@ def test_seats_have_their_turn_and_a_provider_no_more_than_its_calls(
 def test_hours_of_short_runs_leave_nothing_behind(start: Start, tmp_path: Path, tell: Tell) -> None:
     server = start()
     numbers = iter(range(10_000_000))
-    end = time.monotonic() + SOAK_SECONDS
-    sizes: list[tuple[int, float]] = []
-    seen: list[Figures] = []
 
-    def ask(kind: int) -> None:
+    def ask(kind: int, end: float) -> None:
         with httpx.Client(timeout=120) as client:
             while time.monotonic() < end:
                 one(client, server, next(numbers), kind)
 
-    def database() -> float:
-        return float(sum(path.stat().st_size for path in tmp_path.glob("runs.db*")))
+    def rests_after(seconds: float) -> tuple[Figures, float]:
+        """Return what the server holds at rest after runs of so many seconds, and the bytes of its database."""
+        end = time.monotonic() + seconds
+        with ThreadPoolExecutor(BESIDE) as threads:
+            for each in [threads.submit(ask, kind, end) for kind in range(BESIDE)]:
+                each.result()
+        wait_for_all(server)
+        return figures(server.url), float(sum(path.stat().st_size for path in tmp_path.glob("runs.db*")))
 
-    with ThreadPoolExecutor(BESIDE) as threads:
-        asking = [threads.submit(ask, kind) for kind in range(BESIDE)]
-        while time.monotonic() < end:
-            time.sleep(2)
-            seen.append(figures(server.url))
-            sizes.append((seen[-1].ended, database()))
-        for each in asking:
-            each.result()
-    after = wait_for_all(server)
+    # At rest: while runs are under way, what is held goes up and down with the steps they happen to be at.
+    (warm, first), (half, middle), (late, last) = [rests_after(SOAK_SECONDS * share) for share in (0.2, 0.4, 0.4)]
 
-    fifth = len(seen) // 5
-    early, late = seen[fifth : 2 * fifth], seen[-fifth:]
-
-    def grown(of: Callable[[Figures], float]) -> float:
-        return statistics.median(map(of, late)) - statistics.median(map(of, early))
-
-    (first_runs, first), (half_runs, half), (last_runs, last) = sizes[fifth], sizes[len(sizes) // 2], sizes[-1]
-    a_run = ((half - first) / (half_runs - first_runs), (last - half) / (last_runs - half_runs))
-    memory = grown(lambda each: each.memory)
-    files, tasks = grown(lambda each: each.files), grown(lambda each: each.tasks)
+    runs = late.ended - warm.ended
+    memory, files, tasks = late.memory - warm.memory, late.files - warm.files, late.tasks - warm.tasks
+    a_run = ((middle - first) / (half.ended - warm.ended), (last - middle) / (late.ended - half.ended))
     tell(
-        f"{after.ended} runs in {SOAK_SECONDS:.0f} s, {BESIDE} at a time; from the second fifth of the time to the last: memory "
-        f"{memory:+.1f} MiB ({1024 * memory / (late[-1].ended - early[0].ended):+.1f} KiB a run), files {files:+.0f}, "
-        f"tasks {tasks:+.0f}; database in the two halves: {a_run[0] / 1024:.1f} and {a_run[1] / 1024:.1f} KiB a run"
+        f"{late.ended} runs in {SOAK_SECONDS:.0f} s, {BESIDE} at a time; at rest, from a fifth of the time to its end: memory "
+        f"{memory:+.1f} MiB ({1024 * memory / runs:+.1f} KiB a run), files {files:+}, tasks {tasks:+}; database in the two "
+        f"halves: {a_run[0] / 1024:.1f} and {a_run[1] / 1024:.1f} KiB a run"
     )
     assert memory < 16, "MiB"
-    assert files <= 4
-    assert tasks <= 4
+    assert files < KEPT_OPEN
+    assert tasks <= 0
     assert a_run[1] <= 1.2 * a_run[0]
-    assert after.files <= seen[0].files + 4
 
 
 def one(client: httpx.Client, server: Server, number: int, kind: int) -> None:
