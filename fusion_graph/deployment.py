@@ -23,7 +23,7 @@ from fusion_graph.schemas import is_demo
 from fusion_graph.seats import tools_in
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import FusionInput, FusionOutput, FusionState, Offer, Plan
-from fusion_graph.tools import PanelTools, Place, make_panel_tools
+from fusion_graph.tools import PanelTools, Place, limited, make_panel_tools
 from fusion_graph.tools.bash.workspace import RUN, Workspaces
 
 RULES = ("allowed_domains", "excluded_domains", "blocked_domains")
@@ -112,7 +112,8 @@ class Parts:
         """
         named = {tool.name: tool for tool in tools_in(plan["tools"])}
         own = {tool.name: tool for tool in self.own_tools}
-        mine = [tool for name, tool in own.items() if name in named or not plan.get("only_these_tools")]
+        is_mine = own.keys() & named.keys() if plan.get("only_these_tools") else own.keys()
+        mine = [limited(tool, named.get(name)) for name, tool in own.items() if name in is_mine]
         others = [tool for name, tool in named.items() if name not in own]
         rules = {name: plan[name] for name in RULES}  # type: ignore[literal-required]
         tools, provider = self._tools_for(plan["model"]), models.search_provider(plan["model"], self.environ)
@@ -141,11 +142,11 @@ class Parts:
                 value=settings.min_answers,
                 hint="lower min_answers or add seats",
             )
-        own = {tool.name for tool in self.own_tools}
+        own = [tool.name for tool in self.own_tools]
         for seat in settings.seats:
             named = tools_in(settings.tools if seat.tools is None else seat.tools)
             rules = {name: getattr(settings, name) for name in RULES}
-            self._tools_for(seat.model).check([tool for tool in named if tool.name not in own], **rules)
+            self._tools_for(seat.model).check(named, own, **rules)
         self.ask.check(settings.roles)
         if self.knows_prices and settings.max_cost_usd and not settings.price_ceiling:
             self._refuse_unpriced(settings)

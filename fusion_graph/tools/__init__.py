@@ -1,6 +1,6 @@
 """What a panelist can do besides think: search, read and compute."""
 
-from fusion_graph.tools.panel import TOOL_NAMES, PanelTools, Place, make_panel_tools
+from fusion_graph.tools.panel import TOOL_NAMES, PanelTools, Place, limited, make_panel_tools
 from fusion_graph.tools.search.backends import choose_backend
 from fusion_graph.tools.search.tool import Hit, SearchBackend, SearchRequest
 from fusion_graph.tools.web.download import Limits
@@ -14,5 +14,6 @@ __all__ = [
     "SearchBackend",
     "SearchRequest",
     "choose_backend",
+    "limited",
     "make_panel_tools",
 ]

@@ -70,8 +70,10 @@ class PanelTools:
         self._pages = Pages()
         self._community: dict[str, BaseTool] = {}
 
-    def check(self, names: Named, **rules: Sequence[str]) -> None:
+    def check(self, names: Named, own: Sequence[str] = (), /, **rules: Sequence[str]) -> None:
         """Refuse tools, limits and rules that cannot work, as far as that is known without connecting.
+
+        `own` are the names of the application's tools, which others make.
 
         Raises:
             SettingsError: a name is no tool's, or a rule is no domain rule.
@@ -84,8 +86,8 @@ class PanelTools:
                 self._servers.check(tool.name)
             elif tool.name.startswith(community.PREFIX):
                 self._community_tool(tool.name)
-            elif tool.name not in TOOL_NAMES:
-                raise _unknown(tool.name)
+            elif tool.name not in (*own, *TOOL_NAMES):
+                raise _unknown(tool.name, own)
 
     def missing(self, names: Named, place: Place = NOWHERE) -> list[str]:
         """Return in words which of the named tools of our own are not offered, why, and what to do. Blocks."""
@@ -119,7 +121,7 @@ class PanelTools:
         found, missing = await asyncio.to_thread(lambda: (self.bind(names, place, **rules), self.missing(names, place)))
         for tool in tools_in(names):
             if tool.name.startswith(mcp_servers.PREFIX):
-                found += [_limited(each, tool) for each in await self._servers.tools(tool.name)]
+                found += [limited(each, tool) for each in await self._servers.tools(tool.name)]
         return list({id(each): each for each in found}.values()), missing
 
     def _missing_search(self, provider: str) -> str:
@@ -134,13 +136,13 @@ class PanelTools:
 
     def _bash(self, tool: PanelTool, place: Place) -> BaseTool | None:
         shell = self.shells.chosen().shell
-        return _limited(make_bash_tool(shell, self.shells.workspaces, place.workspace), tool) if shell else None
+        return limited(make_bash_tool(shell, self.shells.workspaces, place.workspace), tool) if shell else None
 
     def _make(self, tool: PanelTool, rules: DomainRules, place: Place) -> BaseTool | None:
         if tool.name.startswith(community.PREFIX):
-            return _limited(self._community_tool(tool.name), tool)
+            return limited(self._community_tool(tool.name), tool)
         if tool.name == "web_search" and self.backend is not None:
-            return _limited(make_search_tool(self.backend, rules, tool), tool)
+            return limited(make_search_tool(self.backend, rules, tool), tool)
         if tool.name == "web_search":
             return (
                 make_native_search(place.provider, rules, tool) if self.is_native and place.provider in NATIVE else None
@@ -150,7 +152,7 @@ class PanelTools:
         corpus = self.backend.corpus if isinstance(self.backend, LocalSearch) else None
         chars = min(tool.max_content_tokens * _CHARS_OF_TOKEN, _MAX_PAGE_CHARS) if tool.max_content_tokens else None
         library = Library(self._downloader, corpus, self._pages, place.run)
-        return _limited(make_fetch_tool(library, rules, chars), tool)
+        return limited(make_fetch_tool(library, rules, chars), tool)
 
 
 def make_panel_tools(
@@ -170,9 +172,9 @@ def make_panel_tools(
     return PanelTools(chosen.backend, downloader, no_search, servers=servers, shells=shells, is_native=is_native)
 
 
-def _limited(made: BaseTool, tool: PanelTool) -> BaseTool:
+def limited(made: BaseTool, tool: PanelTool | None) -> BaseTool:
     """Return the tool with the number of its uses noted on it: a seat counts its own calls."""
-    if tool.max_uses is None:
+    if tool is None or tool.max_uses is None:
         return made
     return made.model_copy(update={"metadata": {**(made.metadata or {}), USES: [tool.name, tool.max_uses]}})
 
@@ -185,6 +187,6 @@ def _rules_of(tool: PanelTool) -> DomainRules:
     )
 
 
-def _unknown(name: str) -> SettingsError:
-    hint = f"{did_you_mean(name, TOOL_NAMES)}; or mcp:SERVER, community:CLASS"
+def _unknown(name: str, own: Sequence[str]) -> SettingsError:
+    hint = f"{did_you_mean(name, (*own, *TOOL_NAMES))}; or mcp:SERVER, community:CLASS"
     return SettingsError(f"tools: there is no tool {name!r}", field="tools", value=name, hint=hint)

@@ -9,6 +9,7 @@ from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from langgraph.checkpoint.memory import InMemorySaver
 
 from fusion_graph.deployment import build_fusion_graph
+from fusion_graph.errors import SettingsError
 from fusion_graph.models.scripted import ScriptedError, ScriptedReply, ScriptedRequest
 from tests.graphs import ROSTER, asked, look_up, researcher, run, says, scripted, texts
 
@@ -77,6 +78,35 @@ async def test_a_seat_with_tools_of_its_own_gets_those_and_no_others() -> None:
 
     names = {name: [t["function"]["name"] for t in asked(models, name)[0].tools] for name in ("north", "south", "east")}
     assert names == {"north": ["look_up", "echo"], "south": [], "east": ["look_up"]}
+
+
+async def test_a_tool_of_the_applications_own_has_the_limits_that_its_settings_give_it() -> None:
+    models = scripted(north=researcher("look_up", rounds=3))
+    graph: Any = build_fusion_graph(load_model=models, tools=[look_up()]).compile()
+    settings = ROSTER | {"panel": ["north"], "tools": [{"name": "look_up", "max_uses": 2}]}
+
+    values = await graph.ainvoke({"messages": [("user", "Why?")]}, context=settings)
+
+    assert values["results"][0]["tool_calls_executed"] == 2
+    assert "Not run: all 2 calls of look_up are used." in texts(asked(models, "north")[-1].messages)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message", "hint"),
+    [
+        ({"name": "look_up", "max_results": 3}, "look_up has no max_results", "it takes max_uses"),
+        ("lok_up", "there is no tool 'lok_up'", "did you mean 'look_up'?"),
+    ],
+)
+async def test_what_is_wrong_about_a_tool_of_the_applications_own_is_refused_in_words(
+    entry: Any, message: str, hint: str
+) -> None:
+    graph: Any = build_fusion_graph(load_model=scripted(), tools=[look_up()]).compile()
+
+    with pytest.raises(SettingsError, match=message) as refused:
+        await graph.ainvoke({"messages": [("user", "Why?")]}, context=ROSTER | {"tools": [entry]})
+
+    assert hint in str(refused.value.hint)
 
 
 async def test_links_in_what_any_other_tool_returns_are_sources_it_listed_but_not_those_under_an_excluded_domain() -> (
