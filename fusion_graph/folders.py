@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
-
 
 def home(kind: Literal["config", "data", "cache"], environ: Mapping[str, str] = os.environ) -> Path:
     """Return this package's folder for `kind`; FUSION_HOME moves all three to one place."""
     if moved := environ.get("FUSION_HOME", "").strip():
         return Path(moved).expanduser()
+    import platformdirs  # noqa: PLC0415  (the command line's help needs none)
+
     found = {
         "config": platformdirs.user_config_path,
         "data": platformdirs.user_data_path,

@@ -1,6 +1,6 @@
 """Which runs are not to be kept, and what those that are gone have cost."""
 
-from fusion_graph.database import Database
+from fusion_graph.database.statements import Database
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS fusion_unkept (run_id TEXT PRIMARY KEY);

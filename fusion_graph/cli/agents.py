@@ -1,7 +1,6 @@
 """`fusion mcp`: the panel as tools for agents."""
 
 import importlib.util
-import logging.config
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
@@ -57,6 +56,8 @@ def _serve_http(host: str, port: int, db: str | None) -> None:
 
 
 def _serve_stdio(config: "ServerConfig", db: str | None) -> None:
+    import logging.config
+
     logging.config.dictConfig(logging_of(os.environ))
     # Who starts this process is its user, who may ask any model.
     own = replace(config, models=frozenset({"*"}))

@@ -1,12 +1,11 @@
 """The command, its options, and how its errors become words and exit codes."""
 
-import asyncio
 import json
 import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -19,6 +18,7 @@ from fusion_graph.folders import home
 if TYPE_CHECKING:
     from fusion_graph.runs import Runs
 
+T = TypeVar("T")
 CODES = (
     "Exit codes: 0 answered, also degraded; 1 no answer; 2 usage or settings; 3 paused; 4 credentials; "
     "5 degraded with --strict; 130 Ctrl-C."
@@ -89,7 +89,7 @@ def with_runs(db: str | None, work: Callable[["Runs"], Coroutine[Any, Any, int]]
             return await work(runs)
 
     try:
-        code = asyncio.run(main())
+        code = wait_for(main())
     except FusionError as error:
         code = refused(error, as_json=as_json)
     except faults() as error:
@@ -97,6 +97,13 @@ def with_runs(db: str | None, work: Callable[["Runs"], Coroutine[Any, Any, int]]
             raise  # whoever read our output has seen enough; typer leaves quietly
         code = unusable(place, error)
     raise typer.Exit(code)
+
+
+def wait_for(work: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine comes to, in a loop of its own."""
+    import asyncio
+
+    return asyncio.run(work)
 
 
 def unusable(db: str | Path, error: Exception) -> int:

@@ -72,7 +72,10 @@ def ask(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 5 if the answer is degraded.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Ask the panel a question and print the answer."""
+    """Ask the panel a question and print the answer.
+
+    Example: fusion ask "Which EU states tax ...?" --preset budget --max-cost 0.50
+    """
     given: dict[str, Any] = {
         "preset": preset,
         "panel": listed(panel),

@@ -29,6 +29,8 @@ def compare_runs(
 
     Lines with - are of A, those with + of B; on a wide terminal the answers stand side by side. A run that has not
     finished is compared with what it holds.
+
+    Example: fusion runs compare RUN OTHER
     """
 
     async def work(runs: "Runs") -> int:

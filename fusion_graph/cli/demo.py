@@ -32,6 +32,8 @@ def demo(
     Three seats search and read, a judge compares what they found, a writer answers with sources: through the same graph,
     tools and store as any other run. Other things to ask: "What does a panel of models cost?", "How many seats should a
     panel have?", "Is agreement proof?" (a quotation in one page is false).
+
+    Example: fusion demo "What does a panel of models cost?"
     """
     from fusion_graph.demo import CORPUS_VARIABLE
 

@@ -97,7 +97,7 @@ def run(
     """Ask all targets, grade their answers, write the report. Killed or stopped, it goes on where it was.
 
     Example, on questions of yours: fusion draco run --dataset questions.txt --target preset:quality,solo:openai/gpt-5.5
-    --out study
+    --out study --max-cost 50
     """
 
     def work() -> int:
@@ -124,7 +124,10 @@ def judge(
     grader_concurrency: Annotated[int, typer.Option(help="Verdicts asked for at a time.", min=1, max=256)] = 16,
     quiet: Quiet = False,
 ) -> None:
-    """Grade the answers of a folder again, by another protocol or model: no target is asked."""
+    """Grade the answers of a folder again, by another protocol or model: no target is asked.
+
+    Example: fusion draco judge study --protocol draco-paper-own
+    """
 
     def work() -> int:
         from fusion_graph.evaluation import folder as folders
@@ -154,7 +157,10 @@ def estimate(
     no_members: Members = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Tell what an evaluation would cost, by target and grading; nothing is asked, nothing paid."""
+    """Tell what an evaluation would cost, by target and grading; nothing is asked, nothing paid.
+
+    Example: fusion draco estimate --config published-table
+    """
 
     def work() -> int:
         asked = asked_for(config, target, Grading(protocol, grader, gradings, no_members))
@@ -171,7 +177,10 @@ def estimate(
 
 @draco.command()
 def report(folder: Folder) -> None:
-    """Write the report of a folder again, from its figures."""
+    """Write the report of a folder again, from its figures.
+
+    Example: fusion draco report study
+    """
 
     def work() -> int:
         from fusion_graph.evaluation import folder as folders
@@ -190,7 +199,10 @@ def compare(
     a: Annotated[str, typer.Option(help="A target; default: every one.")] = "",
     b: Annotated[str, typer.Option(help="The target it is compared with; default: every other.")] = "",
 ) -> None:
-    """Compare targets, of one folder or several, on the tasks that both have a score of."""
+    """Compare targets, of one folder or several, on the tasks that both have a score of.
+
+    Example: fusion draco compare study
+    """
 
     def work() -> int:
         from fusion_graph.evaluation import folder as places

@@ -1,6 +1,5 @@
 """What the subcommands of `fusion draco` share: what is asked for, what it would cost, and how it ends."""
 
-import asyncio
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from fusion_graph import terminal
-from fusion_graph.cli.app import listed, print_result, refused, tell
+from fusion_graph.cli.app import listed, print_result, refused, tell, wait_for
 from fusion_graph.cli.approving import can_be_asked
 from fusion_graph.database.address import faults
 from fusion_graph.errors import BudgetSpentError, FusionError, SettingsError, redact
@@ -159,7 +158,7 @@ def evaluate_in_folder(wanted: "Wanted", max_cost: float, *, quiet: bool) -> int
 
     folders.note(wanted)
     with watched(is_live=terminal.is_live(), quiet=quiet) as watch:
-        outcome = asyncio.run(evaluate(wanted, Purse(max_cost), watch))
+        outcome = wait_for(evaluate(wanted, Purse(max_cost), watch))
     paths = [folders.keep(outcome.results, wanted.folder), *write_report(outcome.results, wanted.folder)]
     for path in paths:
         print_result(str(path))

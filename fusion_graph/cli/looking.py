@@ -1,6 +1,5 @@
 """What there is to choose from, what it would cost, what it did cost, and whether all is set up."""
 
-import asyncio
 import json
 import shutil
 import sys
@@ -28,6 +27,7 @@ from fusion_graph.cli.app import (
     refused,
     tell,
     unusable,
+    wait_for,
 )
 from fusion_graph.database.address import faults
 from fusion_graph.errors import FusionError, redact
@@ -47,7 +47,10 @@ _NOTHING: "Spending" = {"calls": 0, "input_tokens": 0, "output_tokens": 0, "cost
 
 @app.command("presets")
 def list_presets(as_json: AsJson = False) -> None:
-    """List the rosters to choose from: the published ones and your own."""
+    """List the rosters to choose from: the published ones and your own.
+
+    Example: fusion presets
+    """
     from fusion_graph.presets import load_presets
 
     try:
@@ -77,13 +80,16 @@ def list_models(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the models you can name, with prices per million tokens and context lengths."""
+    """List the models you can name, with prices per million tokens and context lengths.
+
+    Example: fusion models claude opus
+    """
     from fusion_graph.cli.tables import models_table
     from fusion_graph.models import listing
 
     also = completing.preset_models()
     try:
-        found = asyncio.run(listing.list_models(provider=provider, refresh=refresh, also=also))
+        found = wait_for(listing.list_models(provider=provider, refresh=refresh, also=also))
     except FusionError as error:
         raise typer.Exit(refused(error, as_json=as_json)) from None
     fit = listing.matching(found["models"], " ".join(words or []))
@@ -118,7 +124,10 @@ def estimate_cost(
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what a run would cost, from your past runs and known prices. Calls no model and needs no key."""
+    """Tell what a run would cost, from your past runs and known prices. Calls no model and needs no key.
+
+    Example: fusion estimate "Which EU states tax ...?" --preset budget
+    """
     from fusion_graph.cli.tables import estimate_table
     from fusion_graph.estimate import estimate_run
     from fusion_graph.models.listing import make_estimate_price
@@ -174,7 +183,7 @@ def _from_store(db: str | None, ask: Callable[["RunStore"], Awaitable[T]], inste
         async with open_store(place) as store:
             return await ask(store)
 
-    return asyncio.run(main())
+    return wait_for(main())
 
 
 def _place(db: str | None) -> str | Path:
@@ -198,7 +207,10 @@ def show_usage(
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was spent, by day and model, over all runs that are kept; what forks took over is counted once."""
+    """Show what was spent, by day and model, over all runs that are kept; what forks took over is counted once.
+
+    Example: fusion usage --days 7 --by model
+    """
     from fusion_graph.cli.tables import usage_table
     from fusion_graph.spending import spending
 
@@ -231,11 +243,14 @@ def check(
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check keys, models, tools, files and versions, and say what to do about each. Pays nothing, changes nothing."""
+    """Check keys, models, tools, files and versions, and say what to do about each. Pays nothing, changes nothing.
+
+    Example: fusion check --preset demo
+    """
     from fusion_graph.checks import exit_code, run_checks
     from fusion_graph.cli.tables import checks_table
 
-    items = asyncio.run(run_checks(preset=preset, db=db, offline=offline))
+    items = wait_for(run_checks(preset=preset, db=db, offline=offline))
     code = exit_code(items)
     print_result(
         json.dumps({"ok": not code, "exit_code": code, "items": items}, ensure_ascii=False)

@@ -1,16 +1,14 @@
 """`fusion serve`: the OpenAI-compatible server; and what all commands share that serve over HTTP."""
 
-import asyncio
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fusion_graph.cli.app import Database, app, refused, tell, unusable
+from fusion_graph.cli.app import Database, app, refused, tell, unusable, wait_for
 from fusion_graph.database.address import faults
 from fusion_graph.errors import FusionError, SettingsError
-from fusion_graph.urls import is_loopback
 
 if TYPE_CHECKING:
     from fusion_graph.server.access.guard import Guard
@@ -73,7 +71,7 @@ def prepared(
     try:
         config = configure()
         served = make(config)
-        asyncio.run(_try(config))
+        wait_for(_try(config))
     except FusionError as error:
         raise typer.Exit(refused(error, as_json=False)) from None
     except faults() as error:
@@ -96,6 +94,7 @@ def who_may_ask(config: "ServerConfig") -> str:
 def config_for(host: str, db: str | None) -> "ServerConfig":
     """Return what the environment sets up for a server at this address. Raises SettingsError."""
     from fusion_graph.server.config import ServerConfig
+    from fusion_graph.urls import is_loopback
 
     config = ServerConfig.from_environ(db=db)
     if config.keys or is_loopback(host):

@@ -1,6 +1,5 @@
 """A run shown as it goes, and what it came to: stdout, stderr, Ctrl-C, exit codes."""
 
-import asyncio
 import json
 import os
 import signal
@@ -30,6 +29,8 @@ async def follow(
 
     With `runs` its roster is shown from the start, and so is what was done before this process.
     """
+    import asyncio
+
     view = terminal.RunView(live.run_id)
     display = _display(view, as_events=as_events, quiet=quiet or as_json)
     stop = _Stop(live, view, display)
@@ -152,6 +153,8 @@ async def _watch(live: "LiveRun", display: _Display, runs: "Runs | None") -> Non
 
 async def introduce(view: terminal.RunView, runs: "Runs", *, before: int | None = None) -> None:
     """Tell the view the run's settings and what earlier processes did: all events, or those with a number below."""
+    import asyncio
+
     result = await runs.show(view.run_id)
     while before is not None and result["settings"] is None and result["status"] == "running":
         await asyncio.sleep(SETTLING_SECONDS)
@@ -199,6 +202,8 @@ class _Stop:
     @contextmanager
     def on_signals(self) -> Iterator[None]:
         """Be called by both signals."""
+        import asyncio
+
         loop = asyncio.get_running_loop()
         numbers = (signal.SIGINT, signal.SIGTERM)
         for number in numbers:

@@ -39,7 +39,10 @@ def list_runs(
     as_json: AsJson = False,
     limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 20,
 ) -> None:
-    """List runs, newest first."""
+    """List runs, newest first.
+
+    Example: fusion runs list --limit 5
+    """
 
     async def work(runs: "Runs") -> int:
         rows = [_summary(row, await _so_far(row, runs)) for row in await runs.list(limit=limit)]
@@ -52,7 +55,10 @@ def list_runs(
 
 @runs_app.command("show")
 def show_run(run: RunId, db: Database = None, as_json: AsJson = False) -> None:
-    """Show what a run came to, or holds so far."""
+    """Show what a run came to, or holds so far.
+
+    Example: fusion runs show RUN --json
+    """
 
     async def work(runs: "Runs") -> int:
         result = await runs.show(run)
@@ -84,6 +90,8 @@ def resume_run(
     """Go on with a stopped run where it was; of a finished one, print the result again.
 
     A run that waits for approval is started by --yes, or by what you change of it, and ended by --no.
+
+    Example: fusion runs resume RUN
     """
     given = {"panel": listed(panel), "judge": judge, "writer": writer, "max_cost_usd": max_cost}
     changes = {name: value for name, value in given.items() if value is not None}
@@ -110,7 +118,10 @@ def fork_run(
     events: AsEvents = False,
     quiet: Quiet = False,
 ) -> None:
-    """Start a new run from another's answers: what does not change is not paid again. What is, is told before."""
+    """Start a new run from another's answers: what does not change is not paid again. What is, is told before.
+
+    Example: fusion runs fork RUN --judge openai:gpt-5.5
+    """
     from fusion_graph.cli.app import tell
     from fusion_graph.terminal.words import in_line
 
@@ -133,7 +144,10 @@ def delete_run(
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Delete a run: its events, its costs, and with the last run of a thread the thread's checkpoints."""
+    """Delete a run: its events, its costs, and with the last run of a thread the thread's checkpoints.
+
+    Example: fusion runs delete --older-than 30
+    """
     if (run is None) == (older_than is None):
         raise typer.BadParameter("give a RUN or --older-than DAYS")
 

@@ -1,5 +1,1 @@
 """Where runs are kept: one SQLite file, or a PostgreSQL database that processes of several machines share."""
-
-from fusion_graph.database.statements import Database
-
-__all__ = ["Database"]
