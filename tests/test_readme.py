@@ -5,6 +5,7 @@ import io
 import os
 import re
 import shlex
+import tomllib
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from fusion_graph.seats import PanelTool, Seat
 from fusion_graph.settings import FusionSettings
 from tests.benchmarks.figures import load, table
 from tests.faults.table import FAULTS
+from tests.troubles import TROUBLES
 
 README = Path(__file__).parent.parent / "README.md"
+PRESETS = Path(__file__).parent.parent / "fusion_graph" / "presets.toml"
 FIGURES = Path(__file__).parent / "benchmarks" / "figures.json"
 FAULT_GROUPS = {
     "seat": "One seat",
@@ -48,6 +51,22 @@ def parts_table(kind: type[BaseModel], whose: str) -> str:
     return "\n".join([f"| {whose} | what it does |", "|---|---|", *rows])
 
 
+def presets_table() -> str:
+    """Return the published rosters; those of the benchmark are told elsewhere."""
+    rows = ["| preset | what it is | panel | judge | writer |", "|---|---|---|---|---|"]
+    for name, preset in tomllib.loads(PRESETS.read_text(encoding="utf-8")).items():
+        if not name.startswith("draco-"):
+            panel, judge = ", ".join(f"`{model}`" for model in preset["panel"]), preset["judge"]
+            writer = preset.get("writer", judge)
+            rows.append(f"| `{name}` | {preset['description']} | {panel} | `{judge}` | `{writer}` |")
+    return "\n".join(rows)
+
+
+def troubles_table() -> str:
+    rows = [f"| `{trouble.said}` | {trouble.then} |" for trouble in TROUBLES]
+    return "\n".join(["| it says | then |", "|---|---|", *rows])
+
+
 def faults_table() -> str:
     """Return what the fault table tells readers; some rows are told by another."""
     rows = ["| what happens | then |", "|---|---|"]
@@ -72,9 +91,11 @@ def test_the_drawing_and_the_tables_are_those_of_the_code() -> None:
 
     true = replaced(text, "```mermaid\n", "```", drawing() + "\n")
     true = replaced(true, "from FusionSettings -->\n", "\n\nA seat is", settings_table())
-    true = replaced(true, "from Seat -->\n", "\n\nA `presets.toml`", parts_table(Seat, "a seat's"))
+    true = replaced(true, "from Seat -->\n", "\n\n## Tools", parts_table(Seat, "a seat's"))
+    true = replaced(true, "from fusion_graph/presets.toml -->\n", "\n\n`~` is", presets_table())
+    true = replaced(true, "from tests/troubles.py -->\n", "\n\nWhy an answer", troubles_table())
     true = replaced(true, "from PanelTool -->\n", "\n\nEach source of", parts_table(PanelTool, "a tool's"))
-    true = replaced(true, "from tests/faults/table.py -->\n", "\n\n## What it takes", faults_table())
+    true = replaced(true, "from tests/faults/table.py -->\n", "\n\n## When something", faults_table())
     true = replaced(true, "from tests/benchmarks/figures.json -->\n", "\n\n## Development", figures_table())
 
     if os.environ.get("UPDATE_README"):

@@ -1,5 +1,6 @@
 """A machine without any key: the page works at once, and says that no language model does."""
 
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from fusion_graph.server.app import make_app
 from fusion_graph.server.config import ServerConfig
 from tests.chatroom.conftest import visits
 from tests.server.conftest import Served, serving
+
+PICTURE = Path(__file__).parents[2] / ".github" / "pictures" / "chatroom.png"
+UPDATE = os.environ.get("FUSION_UPDATE_SNAPSHOTS") == "1"
 
 
 def test_the_demo_is_the_panel_and_says_what_it_is(browser: Browser, tmp_path: Path) -> None:
@@ -28,3 +32,8 @@ def test_the_demo_is_the_panel_and_says_what_it_is(browser: Browser, tmp_path: P
         expect(room.answer.locator(".cite").first).to_be_visible()
         expect(room.comparison.get_by_role("heading", level=3).first).to_be_visible()
         expect(room.sources.get_by_role("listitem").first).to_be_visible()
+        if UPDATE:
+            room.page.set_viewport_size({"width": 900, "height": 1500})
+            room.page.evaluate("window.scrollTo(0, 0)")
+            room.page.screenshot(path=PICTURE)
+    assert PICTURE.stat().st_size > 10_000, "FUSION_UPDATE_SNAPSHOTS=1 takes README's picture of the page"

@@ -122,6 +122,7 @@ def test_models_of_inspect_answer_and_grade_and_what_is_unscored_is_no_zero(tmp_
     assert "Says that" not in json.dumps([sample["metadata"] for sample in log["samples"]])
 
 
+@pytest.mark.full  # each start of inspect-ai takes many seconds
 def test_a_target_of_ours_is_evaluated_offline_from_the_command_line(tmp_path: Path) -> None:
     options = {
         "dataset": "mini",
@@ -143,6 +144,7 @@ def test_a_target_of_ours_is_evaluated_offline_from_the_command_line(tmp_path: P
     assert first["eval"]["metadata"]["protocol"]["name"] == "openrouter-2026-06-own"
 
 
+@pytest.mark.full  # each start of inspect-ai takes many seconds
 def test_the_log_is_bundled_for_its_viewer(tmp_path: Path) -> None:
     dataset, task = tmp_path / "tasks.jsonl", tmp_path / "offline.py"
     dataset.write_text(row("plain", "When?"))
