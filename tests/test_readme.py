@@ -119,6 +119,17 @@ def test_a_python_block_prints_what_is_shown_under_it(code: str, shown: str) -> 
     assert printed.getvalue() == shown
 
 
+def test_every_link_leads_somewhere() -> None:
+    text = README.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+
+    assert [link for link in links if link.startswith("#") and link[1:] not in anchors] == []
+    assert [link for link in links if not link.startswith("#") and not (README.parent / link).exists()] == []
+    assert len(links) > 10
+
+
 def test_every_python_block_is_run() -> None:
     assert len(blocks()) == README.read_text(encoding="utf-8").count("```python")
 
