@@ -1,7 +1,6 @@
 """The composition root: real models, prices and tools put into the graph."""
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import cached_property
@@ -14,6 +13,7 @@ from langgraph.graph import StateGraph
 
 from fusion_graph import demo, models
 from fusion_graph.calls import Ask, Asker, LoadModel, Price
+from fusion_graph.environment import ENVIRON
 from fusion_graph.errors import SettingsError
 from fusion_graph.estimate import CallSize, Estimate, estimate_run
 from fusion_graph.graph import build_graph
@@ -37,7 +37,7 @@ def build_fusion_graph(
     load_model: LoadModel | None = None,
     price: Price | None = None,
     tools: Sequence[BaseTool] = (),
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] = ENVIRON,
 ) -> StateGraph[FusionState, FusionSettings, FusionInput, FusionOutput]:
     """Return the uncompiled graph: you choose checkpointer, store and name, or add it to a graph of your own.
 
@@ -69,7 +69,7 @@ class Parts:
         load_model: LoadModel | None = None,
         price: Price | None = None,
         tools: Sequence[BaseTool] = (),
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] = ENVIRON,
     ) -> "Parts":
         """Return the real parts, with what is given in place of the default."""
         check = _check if load_model is None else None

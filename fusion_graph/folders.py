@@ -1,12 +1,13 @@
 """Where this package keeps its files."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from fusion_graph.environment import ENVIRON
 
-def home(kind: Literal["config", "data", "cache"], environ: Mapping[str, str] = os.environ) -> Path:
+
+def home(kind: Literal["config", "data", "cache"], environ: Mapping[str, str] = ENVIRON) -> Path:
     """Return this package's folder for `kind`; FUSION_HOME moves all three to one place."""
     if moved := environ.get("FUSION_HOME", "").strip():
         return Path(moved).expanduser()

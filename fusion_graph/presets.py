@@ -7,7 +7,6 @@ stores complete settings, which would else leave nothing of the new one but its 
 """
 
 import copy
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -17,6 +16,7 @@ from typing import Any, get_args, get_origin
 from typing_extensions import TypedDict
 
 from fusion_graph.checked import placed, shown
+from fusion_graph.environment import ENVIRON
 from fusion_graph.errors import SettingsError, did_you_mean
 from fusion_graph.folders import home
 from fusion_graph.settings import DEFAULT_PRESET, ROSTER, FusionSettings, load_settings
@@ -33,7 +33,7 @@ def resolve(
     call: FusionSettings | Mapping[str, Any] | None = None,
     *,
     stored: Mapping[str, Any] | None = None,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] = ENVIRON,
 ) -> FusionSettings:
     """Return the settings of one call, with preset, environment and the thread's `stored` settings filled in.
 
@@ -110,7 +110,7 @@ def _from_text(name: str, text: str) -> Any:
     return None if text.lower() == "none" and type(None) in get_args(annotation) else text
 
 
-def load_presets(environ: Mapping[str, str] = os.environ) -> dict[str, Preset]:
+def load_presets(environ: Mapping[str, str] = ENVIRON) -> dict[str, Preset]:
     """Return all presets by name: the published ones, with the user's `presets.toml` merged over them.
 
     The user's file is looked at on every call and read when it has changed.

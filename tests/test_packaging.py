@@ -1,8 +1,10 @@
 """What is handed out: the wheel and the sdist, installed where nothing else is; and what the package says of itself."""
 
+import importlib
 import importlib.metadata
 import json
 import os
+import pydoc
 import shutil
 import subprocess
 import tarfile
@@ -34,6 +36,31 @@ def test_all_that_is_public_is_there_and_in_order() -> None:
     assert [name for name in names if not getattr(fusion_graph, name).__doc__] == []
     with pytest.raises(AttributeError, match="no attribute 'build_fusion_grap'"):
         _ = fusion_graph.build_fusion_grap
+
+
+def test_help_shows_no_values_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-of-nobody-else")
+    public = [getattr(fusion_graph, name) for name in fusion_graph.__all__]
+    modules = {importlib.import_module(each.__module__) for each in public}
+
+    told = "".join(pydoc.render_doc(each) for each in [*public, *modules])
+
+    assert "environ: Mapping[str, str] = os.environ" in told.replace("collections.abc.", "")
+    assert "sk-of-nobody-else" not in told
+
+
+def test_nothing_else_lies_beside_the_package() -> None:
+    git = shutil.which("git")
+    if not git or not (REPOSITORY / ".git").exists():
+        pytest.skip("not in a clone with git: apt-get install git")
+    files = subprocess.run([git, "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+
+    tops = {name.split("/")[0] for name in files.splitlines()}
+
+    assert {top for top in tops if not top.startswith(".")} == {
+        *("fusion_graph", "notebooks", "tests", "langgraph.json", "pyproject.toml"),
+        *("CHANGELOG.md", "LICENSE", "README.md"),
+    }
 
 
 @pytest.mark.full  # builds, and installs from a registry of packages

@@ -59,6 +59,7 @@ class Reader:
             "questions.txt": self._written("questions.txt", "When did the bridge open?\nWho built it?\n"),
             "http://127.0.0.1:8080/v1": server.url,
             "postgresql://fusion@db.internal/fusion": str(folder / "shared.db"),
+            "mine": str(folder / "mine"),
             "/etc/fusion/keys": self._written("keys", "a-key-of-sixteen-characters\n"),
         }
         self._runs: list[str] = []

@@ -1,12 +1,12 @@
 """What is set up here, what is not, and what to do about it: the items of `fusion check`. Nothing is paid, nothing kept."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 
 from fusion_graph.checks import machine, rosters, toolbox
 from fusion_graph.checks.item import Item, Level, fault, in_thread, made
+from fusion_graph.environment import ENVIRON
 from fusion_graph.errors import SettingsError
 from fusion_graph.presets import resolve
 from fusion_graph.settings import FusionSettings
@@ -21,7 +21,7 @@ async def run_checks(
     preset: str | None = None,
     db: str | Path | None = None,
     offline: bool = False,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] = ENVIRON,
 ) -> list[Item]:
     """Return every item, in an order of its own, for the models and tools of `preset` (default: as `ask` would choose).
 

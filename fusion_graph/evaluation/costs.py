@@ -1,10 +1,10 @@
 """What an evaluation would cost, before it is paid: by target and role, by this machine's price tables."""
 
-import os
 from collections.abc import Iterable, Mapping
 from math import fsum
 from typing import NamedTuple
 
+from fusion_graph.environment import ENVIRON
 from fusion_graph.estimate import CostSpan, EstimatePrice, estimate_run
 from fusion_graph.evaluation.config import EvaluationConfig, Target
 from fusion_graph.evaluation.shapes import Dataset
@@ -49,7 +49,7 @@ def counted(dataset: Dataset) -> Size:
 
 
 def estimate_costs(
-    config: EvaluationConfig, size: Size, grader: str, gradings: int, environ: Mapping[str, str] = os.environ
+    config: EvaluationConfig, size: Size, grader: str, gradings: int, environ: Mapping[str, str] = ENVIRON
 ) -> list[Cost]:
     """Return what each target and its grading would cost, whether or not their keys are there. Blocks; raises SettingsError."""
     price = _free if config.simulation else make_estimate_price(environ)

@@ -1,13 +1,13 @@
 """The tasks of an evaluation: DRACO from its hub, our mini-DRACO, or a file of one's own; and samples of them."""
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from fusion_graph.checked import placed
+from fusion_graph.environment import ENVIRON
 from fusion_graph.errors import SettingsError, redact
 from fusion_graph.evaluation import hub
 from fusion_graph.evaluation.shapes import Dataset, Task
@@ -23,7 +23,7 @@ def load_dataset(
     revision: str = "",
     sha256: str = "",
     accept_changed: bool = False,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] = ENVIRON,
 ) -> Dataset:
     """Return `draco`, `mini`, or the tasks of a file; blocks while it reads.
 

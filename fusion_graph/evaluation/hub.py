@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from fusion_graph.environment import ENVIRON
 from fusion_graph.errors import FusionError, redact
 from fusion_graph.folders import home
 
@@ -28,13 +29,13 @@ _BY_HAND = (
 )
 
 
-def hub_url(revision: str, environ: Mapping[str, str] = os.environ) -> str:
+def hub_url(revision: str, environ: Mapping[str, str] = ENVIRON) -> str:
     """Return where a revision of the file is: on the hub, or on the mirror in HF_ENDPOINT."""
     hub = environ.get("HF_ENDPOINT", "").strip().rstrip("/") or _HUB
     return f"{hub}/datasets/perplexity-ai/draco/resolve/{quote(revision, safe='')}/test.jsonl"
 
 
-def download(url: str, environ: Mapping[str, str] = os.environ) -> bytes:
+def download(url: str, environ: Mapping[str, str] = ENVIRON) -> bytes:
     """Return the file at `url`; HF_TOKEN goes along if it is set, though to no other host that the hub redirects to.
 
     Raises:
@@ -53,7 +54,7 @@ def download(url: str, environ: Mapping[str, str] = os.environ) -> bytes:
         raise _failed(f"{url} could not be read: {str(error) or type(error).__name__}", _BY_HAND) from error
 
 
-def read_kept(sha256: str, environ: Mapping[str, str] = os.environ) -> bytes | None:
+def read_kept(sha256: str, environ: Mapping[str, str] = ENVIRON) -> bytes | None:
     """Return the file of this hash, if it was kept and is whole."""
     try:
         content = _kept(sha256, environ).read_bytes()
@@ -62,7 +63,7 @@ def read_kept(sha256: str, environ: Mapping[str, str] = os.environ) -> bytes | N
     return content if hashlib.sha256(content).hexdigest() == sha256 else None
 
 
-def keep(content: bytes, sha256: str, environ: Mapping[str, str] = os.environ) -> None:
+def keep(content: bytes, sha256: str, environ: Mapping[str, str] = ENVIRON) -> None:
     """Keep a file by its hash; where nothing can be written, it is downloaded again the next time."""
     path = _kept(sha256, environ)
     with suppress(OSError):

@@ -1,7 +1,6 @@
 """Targets as runs: the graph and the settings of each, in one database, so that nothing paid is paid again."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from fusion_graph import prompts
 from fusion_graph.deployment import Parts
+from fusion_graph.environment import ENVIRON
 from fusion_graph.errors import SettingsError
 from fusion_graph.evaluation.archive import content_key
 from fusion_graph.evaluation.baselines import PICK, build_baseline_graph
@@ -93,7 +93,7 @@ def given_settings(config: EvaluationConfig, target: Target) -> FusionSettings:
     return FusionSettings.model_validate(given)
 
 
-def make_parts(config: EvaluationConfig, environ: Mapping[str, str] = os.environ) -> Parts:
+def make_parts(config: EvaluationConfig, environ: Mapping[str, str] = ENVIRON) -> Parts:
     """Return the real parts of the graph, or those of a simulation."""
     if config.simulation is None:
         return Parts.real(environ=environ)

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from fusion_graph.environment import ENVIRON
 from fusion_graph.folders import home
 from fusion_graph.models.providers import SERVERS
 from fusion_graph.models.server_lists import ListedModel
@@ -26,12 +27,12 @@ class KeptList(TypedDict):
     models: list[ListedModel]
 
 
-def kept_file(provider: str, environ: Mapping[str, str] = os.environ) -> Path:
+def kept_file(provider: str, environ: Mapping[str, str] = ENVIRON) -> Path:
     """Return where a server's list is kept."""
     return home("cache", environ) / f"models-{provider}.json"
 
 
-def read_kept(provider: str, environ: Mapping[str, str] = os.environ) -> KeptList | None:
+def read_kept(provider: str, environ: Mapping[str, str] = ENVIRON) -> KeptList | None:
     """Return the list last fetched from the server in use, however old; None if there is none, or no sound one."""
     try:
         kept = _type().validate_json(kept_file(provider, environ).read_bytes())

@@ -1,12 +1,12 @@
 """The models a user can name, with prices and context lengths: servers' own lists, else the table of genai-prices."""
 
 import asyncio
-import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeAlias
 
 from typing_extensions import TypedDict
 
+from fusion_graph.environment import ENVIRON
 from fusion_graph.errors import SettingsError, did_you_mean
 from fusion_graph.models.kept_lists import day_of, is_fresh, keep, read_kept
 from fusion_graph.models.names import split_name
@@ -29,7 +29,7 @@ class Listing(TypedDict):
 
 
 async def list_models(
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] = ENVIRON,
     *,
     provider: str | None = None,
     refresh: bool = False,
@@ -50,7 +50,7 @@ async def list_models(
     return {"models": [found[name] for name in sorted(found)], "problems": [text for _, text in asked if text]}
 
 
-def known_models(names: Collection[str], environ: Mapping[str, str] = os.environ) -> dict[str, ListedModel]:
+def known_models(names: Collection[str], environ: Mapping[str, str] = ENVIRON) -> dict[str, ListedModel]:
     """Return what is known of some models without asking anybody: by their servers' lists as last fetched, else the table."""
     chosen = {split_name(name).provider for name in names} & _NAMEABLE
     kept = {provider: read_kept(provider, environ) for provider in chosen & set(SERVERS)}
@@ -115,7 +115,7 @@ def _merged(
     return found
 
 
-def make_estimate_price(environ: Mapping[str, str] = os.environ) -> EstimatePrice:
+def make_estimate_price(environ: Mapping[str, str] = ENVIRON) -> EstimatePrice:
     """Return how to price a call ahead: by the server's own list as last fetched, else by the table; demo models cost 0.
 
     No network. Reads the cache once, and blocks.

@@ -1,10 +1,10 @@
 """Read a model's name: `provider:model`, or `vendor/model` as OpenRouter writes it. Pure: no network, no client."""
 
-import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from fusion_graph.environment import ENVIRON
 from fusion_graph.errors import MissingKeyError, MissingPackageError, ModelLoadError, did_you_mean
 from fusion_graph.models.providers import INTEGRATIONS, PROVIDERS, SERVERS
 
@@ -29,7 +29,7 @@ def provider_of(name: str) -> str:
     return split_name(name).provider
 
 
-def search_provider(name: str, environ: Mapping[str, str] = os.environ) -> str:
+def search_provider(name: str, environ: Mapping[str, str] = ENVIRON) -> str:
     """Return who serves `name`, if a search of its own may be asked of it: a server of one's own for OpenAI has none."""
     provider = provider_of(name)
     return "" if provider == "openai" and not SERVERS[provider].is_official(environ) else provider
@@ -58,7 +58,7 @@ def parse_name(name: str) -> ModelName:
     return found
 
 
-def check_model(name: str, environ: Mapping[str, str] = os.environ) -> None:
+def check_model(name: str, environ: Mapping[str, str] = ENVIRON) -> None:
     """Raise what `load_model` would raise, without building a client or touching the network.
 
     Raises:

@@ -6,13 +6,13 @@ Nothing here calls a model or costs anything. Answers are bounded in time, bytes
 import asyncio
 import json
 import math
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import TypedDict
 
+from fusion_graph.environment import ENVIRON
 from fusion_graph.errors import FusionError, redact
 from fusion_graph.models.providers import SERVERS, Server
 
@@ -48,7 +48,7 @@ class ListingError(FusionError):
 
 
 async def fetch_models(
-    provider: str, environ: Mapping[str, str] = os.environ, *, seconds: float = SECONDS
+    provider: str, environ: Mapping[str, str] = ENVIRON, *, seconds: float = SECONDS
 ) -> list[ListedModel]:
     """Return the models of a server in `SERVERS` as it lists them now, less those that write no text.
 
@@ -68,7 +68,7 @@ async def fetch_models(
     return [_listed(entry, provider) for entry in entries if _writes_text(entry)]
 
 
-async def fetch_credit(environ: Mapping[str, str] = os.environ, *, seconds: float = SECONDS) -> float | None:
+async def fetch_credit(environ: Mapping[str, str] = ENVIRON, *, seconds: float = SECONDS) -> float | None:
     """Return what OpenRouter's key may still spend in USD, None if it has no limit. Its list of models asks for no key.
 
     Raises:

@@ -1,11 +1,11 @@
 """How a server is set up."""
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fusion_graph.environment import ENVIRON
 from fusion_graph.errors import SettingsError
 from fusion_graph.folders import home
 from fusion_graph.server.access.keys import Keys
@@ -38,10 +38,10 @@ class ServerConfig:
     keep_days: float = 0.0
     max_runs_in_all: int = 500
     metrics_key: Keys = field(default_factory=Keys)
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environ: Mapping[str, str] = field(default_factory=lambda: ENVIRON, repr=False)
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str] = os.environ, *, db: str | Path | None = None) -> "ServerConfig":
+    def from_environ(cls, environ: Mapping[str, str] = ENVIRON, *, db: str | Path | None = None) -> "ServerConfig":
         """Return what the environment sets up. Raises SettingsError."""
         models = frozenset(name.strip() for name in environ.get(MODELS_VARIABLE, "").split(",") if name.strip())
         usd = _number(environ, USD_VARIABLE, 0.0)

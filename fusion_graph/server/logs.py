@@ -3,12 +3,12 @@
 import json
 import logging
 import logging.config
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from fusion_graph.calls import run_scope
+from fusion_graph.environment import ENVIRON
 from fusion_graph.errors import SettingsError, redact
 from fusion_graph.schemas import Event
 
@@ -46,7 +46,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     return {"run_id": run_id, **told} if run_id else told
 
 
-def log_config(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+def log_config(environ: Mapping[str, str] = ENVIRON) -> dict[str, Any]:
     """Return what `logging.config.dictConfig` takes. FUSION_LOG is `text` or `json`, FUSION_LOG_LEVEL what is logged at all.
 
     Raises:

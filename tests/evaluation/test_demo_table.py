@@ -13,6 +13,8 @@ from tests.chatroom.watching import Faults, overflow, shoot
 from tests.commands import Cli, own_environ
 from tests.forked import Forked
 
+pytestmark = pytest.mark.full  # the evaluation takes most of a minute
+
 
 @pytest.fixture(scope="module")
 def evaluated(forked: Forked, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -96,6 +96,7 @@ def figures(log: dict[str, Any]) -> dict[str, float]:
     }
 
 
+@pytest.mark.full  # each start of inspect-ai takes many seconds
 def test_models_of_inspect_answer_and_grade_and_what_is_unscored_is_no_zero(tmp_path: Path) -> None:
     dataset, task = tmp_path / "tasks.jsonl", tmp_path / "offline.py"
     rows = [row("plain", "When?"), row("silent", "A silent one?"), row("riddle", "A riddle?")]

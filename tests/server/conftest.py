@@ -1,3 +1,4 @@
+import socket
 import sqlite3
 import threading
 import time
@@ -22,7 +23,6 @@ from tests.commands import Cli, own_environ
 from tests.forked import Forked
 from tests.graphs import look_up, scripted
 from tests.model_server import ModelServer, by_model
-from tests.ports import free_port
 from tests.server.restarting import OUTER, Server, started
 
 PANEL: dict[str, Any] = {"id": "fusion", "analysis_models": ["north", "south", "east"], "model": "judge", "tools": []}
@@ -68,9 +68,10 @@ Serve = Callable[..., Served]
 @contextmanager
 def serving(app: Any, drain: float = 0) -> Iterator[str]:
     """Run an app on a port of its own; give its URL. Stopped, it gives its runs `drain` seconds."""
-    port = free_port()
+    own = socket.create_server(("127.0.0.1", 0))
+    port = own.getsockname()[1]
     server = DrainingServer(app, drain=drain, port=port, log_level="critical")
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, args=([own],))
     thread.start()
     while not server.started:
         time.sleep(0.01)
