@@ -12,7 +12,7 @@ from langchain_core.tools import BaseTool
 from langgraph.graph import StateGraph
 
 from fusion_graph import demo, models
-from fusion_graph.calls import Ask, Asker, LoadModel, Price
+from fusion_graph.calls import Ask, Asker, LoadModel, Price, refuse_other_loader
 from fusion_graph.environment import ENVIRON
 from fusion_graph.errors import SettingsError
 from fusion_graph.estimate import CallSize, Estimate, estimate_run
@@ -23,7 +23,7 @@ from fusion_graph.schemas import is_demo
 from fusion_graph.seats import tools_in
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import FusionInput, FusionOutput, FusionState, Offer, Plan
-from fusion_graph.tools import PanelTools, Place, limited, make_panel_tools
+from fusion_graph.tools import OwnTool, PanelTools, Place, limited, make_panel_tools, own_tools
 from fusion_graph.tools.bash.workspace import RUN, Workspaces
 
 RULES = ("allowed_domains", "excluded_domains", "blocked_domains")
@@ -36,13 +36,25 @@ def build_fusion_graph(
     *,
     load_model: LoadModel | None = None,
     price: Price | None = None,
-    tools: Sequence[BaseTool] = (),
+    tools: Sequence[OwnTool] = (),
     environ: Mapping[str, str] = ENVIRON,
 ) -> StateGraph[FusionState, FusionSettings, FusionInput, FusionOutput]:
     """Return the uncompiled graph: you choose checkpointer, store and name, or add it to a graph of your own.
 
-    `load_model` turns names into chat models (default: any provider, by `provider:model`), `price` says what a message
-    cost in US dollars, `tools` are LangChain tools that every seat gets beside those its settings name.
+        graph = build_fusion_graph(tools=[warehouse_stock]).compile()
+        graph.invoke({"messages": [("user", "...")]}, context={"preset": "budget"})
+
+    The settings of a call are its `context`. A graph whose context is another calls this one in a node:
+    `await graph.ainvoke(given, context=settings)`.
+
+    `load_model(name, /, *, temperature, max_tokens, reasoning)` turns names into chat models (default: any provider, by
+    `provider:model`). `price(name, message)` says what a message cost: US dollars or None, and who says so.
+    `tools` are LangChain tools, or functions with annotations and a docstring; every seat gets them beside those that
+    its settings name, but for seats that name their own. One called `web_search`, `web_fetch` or `bash` takes its place.
+    `environ` holds keys, servers and FUSION_* variables.
+
+    Raises:
+        SettingsError: a tool or `load_model` is not what it must be. What a call raises: `FusionSettings`, `FusionError`.
     """
     return build_graph(**Parts.real(load_model=load_model, price=price, tools=tools, environ=environ).collaborators)
 
@@ -68,11 +80,13 @@ class Parts:
         *,
         load_model: LoadModel | None = None,
         price: Price | None = None,
-        tools: Sequence[BaseTool] = (),
+        tools: Sequence[OwnTool] = (),
         environ: Mapping[str, str] = ENVIRON,
     ) -> "Parts":
-        """Return the real parts, with what is given in place of the default."""
+        """Return the real parts, with what is given in place of the default. Raises SettingsError."""
         check = _check if load_model is None else None
+        if load_model is not None:
+            refuse_other_loader(load_model)
         asker = Asker(
             load_model or _load,
             price or _price,
@@ -80,7 +94,7 @@ class Parts:
             provider_of=models.provider_of,
             max_concurrent_calls=_most_calls(environ),
         )
-        return cls(asker, tools, environ, knows_prices=load_model is None and price is None)
+        return cls(asker, own_tools(tools), environ, knows_prices=load_model is None and price is None)
 
     @cached_property
     def panel_tools(self) -> PanelTools:
@@ -141,6 +155,13 @@ class Parts:
                 field="min_answers",
                 value=settings.min_answers,
                 hint="lower min_answers or add seats",
+            )
+        if settings.quorum > len(settings.panel):
+            raise SettingsError(
+                f"quorum = {settings.quorum} is more than the panel's {len(settings.panel)} seats",
+                field="quorum",
+                value=settings.quorum,
+                hint="lower quorum, add seats, or give 0: all seats",
             )
         own = [tool.name for tool in self.own_tools]
         for seat in settings.seats:

@@ -34,6 +34,7 @@ class FusionError(RuntimeError):
         super().__init__(message)
         if hint is not None:
             self.hint = hint
+            self.add_note(hint)  # which tracebacks show
 
 
 class SettingsError(FusionError):

@@ -1,6 +1,7 @@
 """What a turn came to, as clients see it: the projections of state that the tool, the CLI and the servers share."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -176,7 +177,7 @@ def run_result(run_id: str, thread_id: str, values: Mapping[str, Any]) -> dict[s
         "usage": {**usage(values.get("calls") or [], run_id), "tools": [_tool_use(result) for result in results]},
         "settings": values.get("settings"),
         "demo": _has_demo(values.get("settings") or {}),
-        "notes": list(dict.fromkeys(note for result in results for note in result.get("missing_tools", []))),
+        "notes": _notes(values, results),
     }
     if status["judge_failure"]:
         told["judge_failure"] = status["judge_failure"]
@@ -193,7 +194,37 @@ def _tool_use(result: SeatResult) -> dict[str, Any]:
         "requested": result["tool_calls_requested"],
         "executed": result["tool_calls_executed"],
         "by_tool": result.get("tools", {}),  # not in checkpoints of before
+        "failed": {name: failures["calls"] for name, failures in result.get("failed_tools", {}).items()},
     }
+
+
+def _notes(values: Mapping[str, Any], results: Sequence[SeatResult]) -> list[str]:
+    """Return in words what a run had to do without: tools that are not there or never worked, prices nobody knows."""
+    missing = dict.fromkeys(note for result in results for note in result.get("missing_tools", []))
+    return [*missing, *_broken_tools(results), *_unpriced(values)]
+
+
+def _broken_tools(results: Sequence[SeatResult]) -> list[str]:
+    """Return the tools all of whose calls failed, and what the last said: one that works now and then is no news."""
+    calls: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
+    last: dict[str, str] = {}
+    for result in results:
+        calls.update(result.get("tools", {}))
+        for name, failed in result.get("failed_tools", {}).items():
+            failures[name] += failed["calls"]
+            last[name] = failed["last"]
+    return [f"{name} failed in all {n} of its calls: {last[name]}" for name, n in failures.items() if n == calls[name]]
+
+
+def _unpriced(values: Mapping[str, Any]) -> list[str]:
+    settings = values.get("settings") or {}
+    if not settings.get("max_cost_usd") or settings.get("price_ceiling"):
+        return []
+    answered = [call for call in values.get("calls") or [] if call["outcome"] in {"answer", "tool_calls"}]
+    unknown = sorted({call["model"] for call in answered if call["cost_usd"] is None})
+    remedy = "say what a message costs (price), or at most (price_ceiling)"
+    return [f"max_cost_usd was not kept: no price is known for {', '.join(unknown)}; {remedy}"] if unknown else []
 
 
 def _has_demo(settings: Mapping[str, Any]) -> bool:

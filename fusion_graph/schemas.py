@@ -129,6 +129,13 @@ class SeatFile(TypedDict):
     bytes: int
 
 
+class ToolFailures(TypedDict):
+    """How many calls of a tool failed in a seat, and what the last of them said."""
+
+    calls: int
+    last: str
+
+
 class SeatResult(TypedDict):
     """What one seat brought home.
 
@@ -148,6 +155,7 @@ class SeatResult(TypedDict):
     tool_calls_executed: int
     answered_by: NotRequired[str]  # the fallback that answered in the place of `model`
     tools: NotRequired[dict[str, int]]  # executed calls by the tool's name
+    failed_tools: NotRequired[dict[str, ToolFailures]]  # of those executed, by the tool's name; none if none failed
     read: NotRequired[list[str]]  # those of `sources` that this seat opened; not in checkpoints of before
     files: NotRequired[list[SeatFile]]  # what its commands made
     more_files: NotRequired[int]  # that are not listed

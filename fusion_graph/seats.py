@@ -131,7 +131,8 @@ _TOOLS = _Entries(
     "tools",
     "tool {}",
     "names no tool",
-    "give a tool's name (such as web_fetch), or an object with `name` and its limits",
+    "give a tool's name (such as web_fetch), or an object with `name` and its limits; tools made in Python go into "
+    "build_fusion_graph(tools=[...]), make_fusion_tool(tools=[...]) or ChatFusion(panel_tools=[...])",
 )
 
 

@@ -95,7 +95,7 @@ class FusionSettings(Checked):
     )
     tools: list[str | PanelTool] = _setting(
         ["web_search", "web_fetch"], "Tools of the panel: web_search, web_fetch, bash, mcp:SERVER, community:CLASS; "
-        "empty: none", "panelist", max_length=MAX_TOOLS,
+        "empty: none of these. An application's own come on top", "panelist", max_length=MAX_TOOLS,
     )  # fmt: skip
     excluded_domains: list[str] = _setting(
         [], "Hosts (with sub-domains; a path may follow) never to be used", "panelist"

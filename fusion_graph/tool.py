@@ -15,6 +15,7 @@ from fusion_graph.graph import build_graph
 from fusion_graph.prompts import FUSION_TOOL, FUSION_TOOL_NAME
 from fusion_graph.results import CAPPED, answered, panel_failure, tool_result, usage
 from fusion_graph.settings import FusionSettings, load_settings
+from fusion_graph.tools import OwnTool
 
 
 class FusionArguments(BaseModel):
@@ -30,7 +31,7 @@ def make_fusion_tool(
     *,
     name: str = FUSION_TOOL_NAME,
     load_model: Callable[..., BaseChatModel] | None = None,
-    tools: Sequence[BaseTool] = (),
+    tools: Sequence[OwnTool] = (),
 ) -> BaseTool:
     """Return a tool that asks a panel and has its answers compared; the agent that called it writes the answer.
 

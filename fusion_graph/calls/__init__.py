@@ -13,6 +13,7 @@ from fusion_graph.calls.call import (
     Reply,
     RunScope,
     inside_fusion,
+    refuse_other_loader,
     run_scope,
     time_limit,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "RunScope",
     "error_of",
     "inside_fusion",
+    "refuse_other_loader",
     "run_scope",
     "time_limit",
 ]

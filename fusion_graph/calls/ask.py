@@ -18,6 +18,7 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, cast, get_args
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
@@ -106,7 +107,14 @@ class Asker:
         return None
 
     def _load_plain(self, name: str) -> None:
-        self._load(name, temperature=None, max_tokens=None, reasoning=None)
+        self._loaded(name, temperature=None, max_tokens=None, reasoning=None)
+
+    def _loaded(self, name: str, **options: Any) -> BaseChatModel:
+        model = self._load(name, **options)
+        if not isinstance(model, Runnable):
+            hint = "load_model returns a LangChain chat model, or raises ModelLoadError"
+            raise ModelLoadError(f"load_model gave {type(model).__name__} for {name!r}", hint=hint)
+        return model
 
     async def __call__(self, call: Call, /, *, emit: Emit | None = None) -> Reply:
         """Return what became of `call` after at most two retries and what its model made us leave out.
@@ -200,14 +208,17 @@ class Asker:
         return _late(call)
 
     def _bound(self, call: Call) -> Runnable[Any, AIMessage]:
-        model = self._load(
+        model = self._loaded(
             call.model, temperature=call.temperature, max_tokens=call.max_tokens, reasoning=call.reasoning or None
         )
         bound: Runnable[Any, AIMessage] = model
         if call.tools:
             choice = {"tool_choice": call.tool_choice} if call.tool_choice else {}
             tools = [_as_sent(tool) for tool in call.tools]
-            bound = model.bind_tools(tools, **choice)  # type: ignore[arg-type]
+            try:
+                bound = model.bind_tools(tools, **choice)  # type: ignore[arg-type]
+            except NotImplementedError:
+                raise ValueError(f"{type(model).__name__} takes no tools: it has no bind_tools") from None
         return bound.bind(response_format=call.response_format) if call.response_format else bound
 
     async def _send(

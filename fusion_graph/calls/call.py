@@ -1,6 +1,7 @@
 """What goes into a call and what comes out of it; and what a call needs from the run it belongs to."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -11,6 +12,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
 from fusion_graph.calls.messages import text_of
+from fusion_graph.checked import shown
+from fusion_graph.errors import SettingsError
 from fusion_graph.schemas import CallEntry, CallError, Outcome, Role
 
 Emit = Callable[[dict[str, Any]], None]
@@ -25,6 +28,21 @@ class LoadModel(Protocol):
     ) -> BaseChatModel:
         """Return the model of `name`; None leaves a parameter to the provider. Raises ModelLoadError."""
         ...
+
+
+def refuse_other_loader(load_model: LoadModel) -> None:
+    """Raise a SettingsError if `load_model` cannot be called as it is going to be."""
+    hint = "def load_model(name, /, *, temperature, max_tokens, reasoning): ..., which returns a chat model"
+    if not callable(load_model):
+        said = f"load_model = {shown(load_model)} is no function"
+        raise SettingsError(said, field="load_model", value=load_model, hint=hint)
+    try:
+        inspect.signature(load_model).bind("name", temperature=None, max_tokens=None, reasoning=None)
+    except TypeError as error:
+        said = f"load_model cannot be called as it will be: {error}"
+        raise SettingsError(said, field="load_model", value=load_model, hint=hint) from None
+    except ValueError:  # something built in, which does not tell
+        return
 
 
 class Journal(Protocol):

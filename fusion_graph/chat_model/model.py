@@ -18,7 +18,6 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableMap, RunnablePassthrough
-from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
@@ -28,12 +27,17 @@ from fusion_graph.calls import inside_fusion
 from fusion_graph.chat_model.asking import caller_of, choice_of, format_of, preset_of, tracers_of
 from fusion_graph.chat_model.telling import told_by, usable
 from fusion_graph.deployment import Parts
-from fusion_graph.errors import SettingsError
+from fusion_graph.errors import SettingsError, did_you_mean
 from fusion_graph.events import LiveRun
 from fusion_graph.graph import build_graph
 from fusion_graph.saying import Saying, stopped
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import FusionInput
+from fusion_graph.tools import OwnTool
+
+_OF_OTHER_MODELS = frozenset(
+    {"max_retries", "streaming"}
+)  # that applications give any chat model: a run has its own way
 
 
 class ChatFusion(BaseChatModel):
@@ -42,9 +46,14 @@ class ChatFusion(BaseChatModel):
     `ChatFusion()` asks the default preset, `ChatFusion(model="fusion/budget")` another one; every field of
     `FusionSettings` can be given (`panel`, `judge`, `writer`, `tools`, `max_cost_usd`, ...). Tools that are bound, structured
     output, `max_tokens` and `stop` act on the writer: the panel researches first, with tools and limits of its own.
+    `panel_tools` are an application's own tools for the seats, `load_model` is its own way to make models; both as in
+    `build_fusion_graph`.
 
     The message's `usage_metadata` counts all calls of the run. Its `response_metadata["fusion"]` is the run's result object
     without the answer: status, reasons, analysis, responses, sources, citations, and what each call cost.
+
+    Raises, when it is made:
+        SettingsError: an argument has an unknown name or value.
 
     Raises, when it is asked:
         SettingsError, ModelLoadError: the run cannot work; nothing was paid.
@@ -56,7 +65,7 @@ class ChatFusion(BaseChatModel):
     model_name: str = Field("fusion", alias="model")
     settings: FusionSettings = Field(default_factory=FusionSettings)
     load_model: Callable[..., BaseChatModel] | None = Field(None, exclude=True)
-    panel_tools: Sequence[BaseTool] = Field((), exclude=True)
+    panel_tools: Sequence[OwnTool] = Field((), exclude=True)
     stop: list[str] | None = None
     max_tokens: int | None = Field(None, ge=1)
 
@@ -76,6 +85,7 @@ class ChatFusion(BaseChatModel):
         base = (
             settings.model_dump(include=settings.model_fields_set) if isinstance(settings, FusionSettings) else settings
         )
+        _refuse_unknown(cls, values)
         named = preset_of(str(values.get("model") or values.get("model_name") or "fusion"))
         values["settings"] = FusionSettings.model_validate({**named, **base, **own})
         return values
@@ -234,3 +244,13 @@ class ChatFusion(BaseChatModel):
             parts = Parts.real(load_model=self.load_model, tools=self.panel_tools)
             self._graph = build_graph(**parts.collaborators).compile(checkpointer=False, name="fusion")
         return self._graph
+
+
+def _refuse_unknown(model: type[BaseChatModel], values: dict[str, Any]) -> None:
+    """Raise a SettingsError if an argument is nobody's: without its effect a run may cost what nobody wanted."""
+    own = {*model.model_fields, *(field.alias for field in model.model_fields.values() if field.alias)}
+    for name in _OF_OTHER_MODELS & values.keys():
+        del values[name]
+    for name in values.keys() - own:
+        hint = did_you_mean(name, [*FusionSettings.model_fields, "model", "max_tokens", "stop", "timeout"])
+        raise SettingsError(f"unknown argument {name!r}", field=name, value=values[name], hint=hint)

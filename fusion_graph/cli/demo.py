@@ -42,6 +42,8 @@ def demo(
     settings = {"preset": "demo", "mode": "always", "tools": ["web_search", "web_fetch"], "approve": False}
 
     async def work(runs: "Runs") -> int:
+        if not (quiet or as_json or events):
+            tell(f"asked: {question}")
         live = await runs.start([question], settings)
         code = await follow(live, as_json=as_json, as_events=events, strict=False, quiet=quiet, runs=runs)
         if corpus and code not in {0, 2}:

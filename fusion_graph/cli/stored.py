@@ -24,10 +24,12 @@ from fusion_graph.cli.app import (
     listed,
     print_result,
     runs_app,
+    tell,
     with_runs,
 )
 from fusion_graph.cli.approving import approved, edited, rejected
 from fusion_graph.cli.showing import follow, introduce, show_result
+from fusion_graph.terminal.words import in_line
 
 if TYPE_CHECKING:
     from fusion_graph.runs import Runs
@@ -65,6 +67,8 @@ def show_run(run: RunId, db: Database = None, as_json: AsJson = False) -> None:
         if as_json:
             print_result(json.dumps(result, ensure_ascii=False))
         else:
+            row = await runs.get(result["run_id"])
+            tell(*terminal.wrapped(f"asked: {in_line(row['question'])}", terminal.width_of(sys.stderr)))
             show_result(result)
         return 0
 

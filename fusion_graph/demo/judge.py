@@ -11,10 +11,9 @@ from itertools import combinations
 from typing import Any
 
 from fusion_graph.demo.panelist import NOT_IN_CORPUS
-from fusion_graph.demo.text import STOPWORDS, Statement, amounts, statements, stem, terms
+from fusion_graph.demo.text import FEWEST_TERMS, STOPWORDS, Statement, amounts, statements, stem, terms
 
 _ALIKE = 0.65  # of the words of the shorter sentence
-_FEWEST_SHARED = 3
 _MOST = 8  # points of a kind
 _EVIDENCE = re.compile(r"\n\n(?:Looked at:|\(no source\)).*", re.DOTALL)
 
@@ -48,7 +47,7 @@ def _nothing(question: str, labels: list[str]) -> dict[str, Any]:
 def alike(one: Statement, other: Statement) -> bool:
     """Return whether two statements tell of the same thing."""
     shared = one.terms & other.terms
-    return len(shared) >= _FEWEST_SHARED and len(shared) >= _ALIKE * min(len(one.terms), len(other.terms))
+    return len(shared) >= FEWEST_TERMS and len(shared) >= _ALIKE * min(len(one.terms), len(other.terms))
 
 
 def differ(one: Statement, other: Statement) -> bool:

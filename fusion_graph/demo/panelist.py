@@ -23,6 +23,7 @@ _MOST_SENTENCES = 6
 _ENOUGH = 0.33  # of the question's weight must be in a sentence
 _CITED_AS = re.compile(r"\[(\d+)\] (\S+)")
 _BRACKETS = re.compile(r"(?m)^\[characters .*\]$|\[\d+(?:, ?\d+)*\]")  # a page's own footnotes are no citations
+_STOPPED = re.compile(r"[.!?\u3002\uff01\uff1f][\"\u201d\u00bb')]?$")
 _LONGEST = 500  # characters of a sentence; a table or a list without stops is none
 _KEEP = "cat > notes.md <<'END OF NOTES'\n{notes}\nEND OF NOTES\nwc -w notes.md"  # what a seat does with a shell
 _QUOTED = re.compile(r"[\"“][^\"”]{12,}[\"”]")
@@ -121,7 +122,7 @@ def _answer(question: str, pages: Sequence[_Page], listed: Sequence[_Page]) -> s
 
 def _extracted(question: str, pages: Sequence[_Page], listed: Sequence[_Page]) -> Iterator[str]:
     """Yield the sentences that fit the question best, in the order in which they were read."""
-    told = [(page, s) for page in pages for s in dict.fromkeys(sentences(page.text)) if len(s) <= _LONGEST]
+    told = [(page, s) for page in pages for s in dict.fromkeys(sentences(page.text)) if _is_said(s)]
     asked = terms(question)
     seen = Counter(term for _, sentence in told for term in asked & terms(sentence))
     weight = {term: math.log(2 + len(told) / seen[term]) for term in seen}
@@ -136,6 +137,11 @@ def _extracted(question: str, pages: Sequence[_Page], listed: Sequence[_Page]) -
     for index in sorted(sorted(fitting, key=lambda index: -worths[index])[:_MOST_SENTENCES]):
         page, sentence = told[index]
         yield cite(sentence, _author(sentence, page, [*pages, *listed]))
+
+
+def _is_said(sentence: str) -> bool:
+    """Return whether a sentence says something in few words; a heading says nothing."""
+    return len(sentence) <= _LONGEST and bool(_STOPPED.search(sentence) or amounts(sentence))
 
 
 def _author(sentence: str, page: _Page, others: Sequence[_Page]) -> int:

@@ -12,11 +12,13 @@ _FUNCTION_WORDS = """
 """
 STOPWORDS = frozenset(_FUNCTION_WORDS.split())
 _SENTENCE = re.compile(r".+?(?:[.!?\u3002\uff01\uff1f][\"”»']?(?=\s|$)|$)", re.DOTALL)
+_HEADING = re.compile(r"(?m)^(#+ .*)$")
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)?")
 _AMOUNT = re.compile(r"(?<![\w.,])(\d(?:[\d.,]*\d)?)\s*(%|[a-z]+)?")
 _CITED = re.compile(r"\s*\[(\d+(?:, ?\d+)*)\]")
 _ENDING = re.compile(r"(.*?)([.!?]?)([\"\u201d\u00bb]?)", re.DOTALL)
 _SUFFIXES = ("ings", "ing", "ed", "es", "s")
+FEWEST_TERMS = 3  # that make a subject
 _STEM = 3  # letters that must be left
 
 
@@ -47,7 +49,7 @@ def subject(sentence: str) -> frozenset[str]:
 
 def sentences(text: str) -> Iterator[str]:
     """Yield the sentences of a text, line by line, each on one line."""
-    for block in re.split(r"\n\s*\n|\n(?=[-*#|])", text):
+    for block in re.split(r"\n\s*\n|\n(?=[-*#|])", _HEADING.sub(r"\1\n", text)):
         for sentence in _SENTENCE.findall(" ".join(block.split())):
             if stripped := sentence.strip(" -*#|"):
                 yield stripped
@@ -71,8 +73,9 @@ class Statement:
 
     @property
     def terms(self) -> frozenset[str]:
-        """What it is about."""
-        return subject(self.text)
+        """What it is about; of a short sentence its names as well, or next to nothing would be left."""
+        of_subject = subject(self.text)
+        return of_subject if len(of_subject) >= FEWEST_TERMS else terms(self.text)
 
 
 def statements(author: str, answer: str) -> Iterator[Statement]:

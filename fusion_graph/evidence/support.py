@@ -1,7 +1,7 @@
 """Whether a cited page says what an answer takes from it: quotations and numbers, looked for in the page's text.
 
-What belongs to a citation is its sentence, back to the citation before it, and on to the sentence's end if no other
-citation comes. Several citations in one place share what they support. No model is asked.
+What belongs to a citation is its sentence, back to the citation before it, and on to the sentence's end, or a
+semicolon, if no other citation comes. Several citations in one place share what they support. No model is asked.
 """
 
 import re
@@ -19,6 +19,7 @@ _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 _LEFT_OUT = re.compile(r"\[?(?:…|\.\.\.)\]?")
 _STOPS = ".!?\u3002\uff01\uff1f"
 _SENTENCE_END = re.compile(r"[.!?][\"”»)\]*_]*\s+|[\u3002\uff01\uff1f]|\n\s*")
+_CLAUSE_END = re.compile(rf"{_SENTENCE_END.pattern}|;\s+")
 _CLOSERS = '"”»)*_ \n\t'
 _BETWEEN = re.compile(r"[\s,;&]*(?:and)?[\s,;&]*")
 _NUMBER = re.compile(r"(?<![\w\-])\d(?:[\d.,]*\d)?(?![\w])")
@@ -73,8 +74,8 @@ def _statement(answer: str, cluster: _Cluster, floor: int, ceiling: int) -> str:
 
 
 def _rest(answer: str, start: int, ceiling: int) -> str:
-    """Return the rest of a sentence, if no other citation follows in it."""
-    closing = _SENTENCE_END.search(answer, start, ceiling)
+    """Return the rest of a sentence, to a semicolon at most, if no other citation follows in it."""
+    closing = _CLAUSE_END.search(answer, start, ceiling)
     end = closing.end() if closing else len(answer)
     return answer[start:end] if end <= ceiling else ""
 

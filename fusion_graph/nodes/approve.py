@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, cast
 
 from langgraph.types import Command, interrupt
+from pydantic import ValidationError
 from typing_extensions import TypedDict
 
 from fusion_graph import prompts
+from fusion_graph.checked import shown
 from fusion_graph.errors import FusionError, SettingsError
 from fusion_graph.estimate import Estimate, render_estimate
 from fusion_graph.nodes.fan_out import send_seats
@@ -77,15 +79,25 @@ async def _approval(state: FusionState, estimate: EstimateRun, settle: Settle) -
     cost = await estimate(settings, seats)
     problem = ""
     while True:
-        answer: ApprovalDecisions = interrupt(
-            _request(settings, seats, cost, problem), response_schema=ApprovalDecisions
-        )
+        answer = _answer(_request(settings, seats, cost, problem))
         try:
             decided = _decided(state, settings, answer, settle)
         except FusionError as error:  # raised here, LangGraph would give the same answer to every later try
             problem = f"{error}{f' ({error.hint})' if error.hint else ''}"
         else:
             return decided | {"messages": without_plans(state["messages"])}
+
+
+def _answer(request: Mapping[str, Any]) -> ApprovalDecisions:
+    """Return the approver's answer. Raises SettingsError if it has another shape; nothing of it is kept then."""
+    try:
+        return interrupt(request, response_schema=ApprovalDecisions)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, ("answer", *first["loc"])))
+        hint = 'resume with {"decisions": [{"type": "approve"}]}; types: approve, edit, reject'
+        said = f"the panel waits for a decision; {place} = {shown(first['input'])}: {first['msg']}"
+        raise SettingsError(said, field="decisions", value=first["input"], hint=hint) from None
 
 
 def _request(settings: FusionSettings, seats: Sequence[int], cost: Estimate, problem: str) -> dict[str, Any]:

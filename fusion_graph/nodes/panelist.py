@@ -21,11 +21,12 @@ from fusion_graph.evidence import sources_told
 from fusion_graph.nodes.asking import ask_with_room
 from fusion_graph.nodes.quorum import WANTED, Panel, panel_of
 from fusion_graph.nodes.seat_tools import FILES, READ, SOURCES, UNREADABLE, allowed, hidden, seconds_left, workspace_of
-from fusion_graph.schemas import EARLY, CallEntry, CallError, SeatResult, Source
+from fusion_graph.schemas import EARLY, CallEntry, CallError, SeatResult, Source, ToolFailures
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import OfferTools, PanelistState, Plan, merge_sources
 
 MAX_NOTES_CHARS = 200_000  # of all results together in the last call; a quarter if even that overflows
+MAX_FAILURE_CHARS = 200  # of what a failed tool said, in the result
 LAST_CALL_SHARE = 0.25  # of the seat's time is kept for the call that turns research into an answer
 _TOOLS = re.compile(r"\btools?\b|function.?call|web.?search", re.IGNORECASE)
 
@@ -227,7 +228,19 @@ def _seat_result(
     }
     if files:
         result.update(files[-1])
+    if failed := _failed_tools(executed):
+        result["failed_tools"] = failed
     return result
+
+
+def _failed_tools(executed: Sequence[ToolMessage]) -> dict[str, ToolFailures]:
+    found: dict[str, ToolFailures] = {}
+    for message in executed:
+        if message.status == "error":
+            name, said = str(message.name), prompts.unfenced(str(message.text))
+            last = " ".join(next(iter(said.values()), "").split())[:MAX_FAILURE_CHARS]
+            found[name] = {"calls": found[name]["calls"] + 1 if name in found else 1, "last": last}
+    return found
 
 
 def failed_seat(seat: int, plan: Plan, error: CallError) -> SeatResult:

@@ -94,7 +94,11 @@ def _where(result: Mapping[str, Any]) -> str:
 
 def _used(seat: Mapping[str, Any]) -> str:
     not_run = seat["requested"] - seat["executed"]
-    uses = [f"{in_line(name)} {count}" for name, count in seat["by_tool"].items()]
+    failed = seat.get("failed", {})
+    uses = [
+        f"{in_line(name)} {count}" + (f" ({failed[name]} failed)" if name in failed else "")
+        for name, count in seat["by_tool"].items()
+    ]
     return " + ".join([*uses, *([f"{not_run} not run"] if not_run else [])])
 
 

@@ -63,11 +63,12 @@ class Compared(TypedDict):
 
 
 class ToolCalls(TypedDict):
-    """How often a seat wanted tools, and which of them were run how often."""
+    """How often a seat wanted tools, which of them were run how often, and how many of those calls failed."""
 
     requested: int
     executed: int
     by_tool: dict[str, int]
+    failed: dict[str, int]
 
 
 class SeatAnswer(TypedDict):

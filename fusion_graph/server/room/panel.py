@@ -41,7 +41,7 @@ _NOTHING: dict[str, Any] = {
     "notes": [],
     "error": None,
     "sources": [],
-    "tool_calls": {"requested": 0, "executed": 0, "by_tool": {}},
+    "tool_calls": {"requested": 0, "executed": 0, "by_tool": {}, "failed": {}},
     "files": [],
     "more_files": 0,
 }
@@ -63,6 +63,7 @@ def _brought(run: Whole, result: SeatResult) -> dict[str, Any]:
             "requested": result["tool_calls_requested"],
             "executed": result["tool_calls_executed"],
             "by_tool": result.get("tools", {}),  # not in checkpoints of before
+            "failed": {name: failures["calls"] for name, failures in result.get("failed_tools", {}).items()},
         },
         "files": result.get("files", []),
         "more_files": result.get("more_files", 0),

@@ -179,7 +179,10 @@ class SeatView {
             {},
             `Tools: ${
               Object.entries(found.tool_calls.by_tool)
-                .map(([name, number]) => `${name} ${number}`)
+                .map(([name, number]) => {
+                  const failed = found.tool_calls.failed?.[name];
+                  return `${name} ${number}${failed ? ` (${failed} failed)` : ""}`;
+                })
                 .join(", ") || "none run"
             }`,
           )
