@@ -1,6 +1,7 @@
 """The graph: edges and policies only.
 
 START -> prepare -> route -+-> approve -> panelist x N (Send) -> judge -> write -> END
+                           |     `approve` pauses if the settings ask for it, and sends the panel out; -> END: rejected
                            +-> judge             every seat has answered (fork, resume)
                            +-> write             mode never, or a tool turn
                            +-> decide -> route   mode auto, fusion not yet run in this user turn

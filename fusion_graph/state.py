@@ -106,6 +106,12 @@ def _both(old: str, new: str) -> str:
     return old if new in old else new if old in new else f"{old}\n{new}"
 
 
+def merge_settings(current: dict[str, Any] | None, new: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the settings with new values in place of old: who writes one into a thread changes that one."""
+    return {**(current or {}), **new} if new else current
+
+
+Settings = Annotated[dict[str, Any] | None, merge_settings]
 Messages = Annotated[list[AnyMessage], DeltaChannel(merge_messages)]
 Ledger = Annotated[list[CallEntry], DeltaChannel(append)]
 Results = Annotated[list[SeatResult], merge_results]
@@ -131,7 +137,7 @@ class PanelState(TypedDict):
 class FusionState(FusionInput, total=False):
     """All the graph knows of a thread. Everything but `messages`, `settings` and `caller` is of the current turn."""
 
-    settings: dict[str, Any]
+    settings: Settings
     decision: Decision | None
     results: Results
     sources: Sources
@@ -141,10 +147,10 @@ class FusionState(FusionInput, total=False):
 
 
 class FusionOutput(TypedDict, total=False):
-    """What `invoke` returns; `events.run_result` makes the object of the CLI and the servers from the same keys."""
+    """What `invoke` returns; `run_result` makes the object of the CLI and the servers from the same keys."""
 
     messages: Messages
-    settings: dict[str, Any]
+    settings: Settings
     results: Results
     sources: Sources
     analysis: Analysis | None

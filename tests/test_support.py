@@ -37,6 +37,7 @@ def support(answer: str, *texts: str) -> list[tuple[str | None, list[str]]]:
         "It has 2 towers [1].",
         "「昭和七年に新しく架け替えられた」[1]。",
         "Elsewhere 17 are known [7]; it was rebuilt in 1932 [1].",
+        "It was rebuilt in 1932 [1]; another answer says 1934.",
         "Of 99 sources one counts. It was rebuilt in 1932 [1]",
     ],
 )

@@ -35,9 +35,7 @@ from fusion_graph.settings import FusionSettings
 from fusion_graph.state import FusionInput
 from fusion_graph.tools import OwnTool
 
-_OF_OTHER_MODELS = frozenset(
-    {"max_retries", "streaming"}
-)  # that applications give any chat model: a run has its own way
+_OF_OTHER_MODELS = frozenset({"api_key", "max_retries", "streaming"})  # given to any chat model; a run has its own
 
 
 class ChatFusion(BaseChatModel):

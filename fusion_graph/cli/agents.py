@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fusion_graph.cli.app import Database, app, refused, tell, with_runs
-from fusion_graph.cli.serving import config_for, logging_of, prepared, who_may_ask
+from fusion_graph.cli.serving import config_for, listening_at, logging_of, prepared, who_may_ask
 from fusion_graph.errors import FusionError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -51,8 +51,9 @@ def _serve_http(host: str, port: int, db: str | None) -> None:
 
     log_config = logging_of(os.environ)
     config, served = prepared(lambda: config_for(host, db), make_mcp_app)
-    tell(f"fusion serves MCP at http://{host}:{port}{PATH} ({who_may_ask(config)})")
-    DrainingServer(served, drain=0, host=host, port=port, log_config=log_config).run()
+    listening = listening_at(host, port, "fusion mcp --http")
+    tell(f"fusion serves MCP at http://{host}:{listening.getsockname()[1]}{PATH} ({who_may_ask(config)})")
+    DrainingServer(served, drain=0, host=host, port=port, log_config=log_config).run([listening])
 
 
 def _serve_stdio(config: "ServerConfig", db: str | None) -> None:

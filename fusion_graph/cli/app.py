@@ -28,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Ask a panel of models; get one cited answer.",
     epilog=CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 runs_app = typer.Typer(no_args_is_help=True, help="Past and stopped runs: nothing paid for is lost.")
 app.add_typer(runs_app, name="runs")
@@ -73,6 +74,23 @@ AddedSeats = Annotated[
     list[str] | None,
     typer.Option(help="Ask one more model; then compare and write again.", autocompletion=completing.several_models),
 ]
+
+
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        from fusion_graph import __version__
+
+        print_result(f"fusion {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def fusion(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_tell_version)
+    ] = False,
+) -> None:
+    """Ask a panel of models; get one cited answer."""
 
 
 def with_runs(db: str | None, work: Callable[["Runs"], Coroutine[Any, Any, int]], *, as_json: bool) -> None:

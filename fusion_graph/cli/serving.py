@@ -1,6 +1,7 @@
 """`fusion serve`: the OpenAI-compatible server; and what all commands share that serve over HTTP."""
 
 import os
+import socket
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from fusion_graph.server.config import ServerConfig
 
 DRAIN_SECONDS = 5
+_LAST_PORT = 65535
 
 
 @app.command("serve")
@@ -50,8 +52,21 @@ def serve(
 
     log_config = logging_of(os.environ)
     config, served = prepared(lambda: config_for(host, db), make_app)
-    tell(f"fusion serves http://{host}:{port}/v1 ({who_may_ask(config)})")
-    DrainingServer(served, drain=drain, linger=linger, host=host, port=port, log_config=log_config).run()
+    listening = listening_at(host, port, "fusion serve")
+    tell(f"fusion serves http://{host}:{listening.getsockname()[1]}/v1 ({who_may_ask(config)})")
+    DrainingServer(served, drain=drain, linger=linger, host=host, port=port, log_config=log_config).run([listening])
+
+
+def listening_at(host: str, port: int, command: str) -> socket.socket:
+    """Return a socket that listens there; who cannot have it is told so before anything is said to be served."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        why = str(error.strerror or error).partition(" (while")[0]
+        other = port + 1 if port < _LAST_PORT else 0
+        hint = f"another program listens there, or it is no address of this machine: {command} --port {other}"
+        refusal = SettingsError(f"--host {host} --port {port}: {why}", field="port", value=port, hint=hint)
+        raise typer.Exit(refused(refusal, as_json=False)) from None
 
 
 def logging_of(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -46,7 +46,9 @@ def _send(state: FusionState, settings: FusionSettings, number: int, plan: Plan,
         prompt=prompt if settings.panel_context == "prompt" else None,
         today=time.strftime("%Y-%m-%d", time.gmtime()),
     )
-    hidden({"seat": number, "plan": plan, "messages": []}, messages[:1])  # the rest is the conversation, which is shown
+    # What has an id is the conversation's, which a stream of messages shows once; anything else it would show anew.
+    own = [message for number, message in enumerate(messages) if number == 0 or not message.id]
+    hidden({"seat": number, "plan": plan, "messages": []}, own)
     return Send("panelist", {"seat": number, "plan": plan, "messages": messages})
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from langchain_core.messages import BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
 
@@ -32,14 +32,11 @@ async def prepare(
     """Refuse what cannot work before anything is paid; then store the settings and the first decision.
 
     Raises:
-        SettingsError: there is no message, or a setting, a tool or the combination of settings is impossible.
+        SettingsError: there is no new message, or a setting, a tool or the combination of settings is impossible.
         ModelLoadError: a model of the roster cannot be loaded.
     """
     messages = state.get("messages") or []
-    if not prompts.asked(messages):
-        raise SettingsError(
-            "there is nothing to answer: messages holds no user message", field="messages", value=messages
-        )
+    _refuse_nothing(state, messages)
     # Presets are read from disk, which an event loop must not wait for.
     settings = await asyncio.to_thread(settle, runtime.context, stored=state.get("settings"))
     _refuse_unsaved_approval(settings, runtime)
@@ -60,6 +57,21 @@ async def prepare(
         "analysis": None,
         "status": None,
     }
+
+
+def _refuse_nothing(state: FusionState, messages: list[Any]) -> None:
+    """Raise a SettingsError if nothing is asked: a panel would be paid for an answer to nothing."""
+    asked = prompts.asked(messages)
+    hint = 'give {"messages": [("user", "...")]}'
+    if not asked:
+        said = "there is nothing to answer: messages holds no user message"
+        raise SettingsError(said, field="messages", value=messages, hint=hint)
+    if not asked[-1].content or (isinstance(asked[-1].content, str) and not asked[-1].content.strip()):
+        said = "there is nothing to answer: the last user message is empty"
+        raise SettingsError(said, field="messages", value=asked[-1].content, hint=hint)
+    if state.get("status") and isinstance(messages[-1], AIMessage):
+        said = "there is nothing to answer: no message has come since the last answer of this thread"
+        raise SettingsError(said, field="messages", value=[], hint=hint)
 
 
 def _refuse_unsaved_approval(settings: FusionSettings, runtime: Runtime[FusionSettings]) -> None:

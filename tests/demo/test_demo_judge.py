@@ -34,6 +34,13 @@ def test_different_numbers_of_the_same_thing_are_a_contradiction_with_each_side_
     assert report["consensus"] == []
 
 
+def test_short_sentences_are_compared_with_their_names() -> None:
+    report = found("The Gull Bridge opened in 1932 [1].", "The Gull Bridge opened in 1934 [2].")
+
+    (clash,) = report["contradictions"]
+    assert clash["topic"] == "Gull Bridge opened"
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

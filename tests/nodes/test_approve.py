@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
-from pydantic import ValidationError
 
 from fusion_graph.deployment import Parts, build_fusion_graph
 from fusion_graph.errors import SettingsError
@@ -155,8 +154,9 @@ async def test_an_answer_of_another_shape_is_refused_and_a_right_one_works_later
     thread = Thread()
     await thread.ask()
 
-    with pytest.raises(ValidationError):
+    with pytest.raises(SettingsError, match="the panel waits for a decision; answer") as refused:
         await thread.graph.ainvoke(Command(resume=wrong), CONFIG)
+    assert 'resume with {"decisions": [{"type": "approve"}]}' in str(refused.value.hint)
     values = await thread.answer("approve")
 
     assert values["status"]["status"] == "ok"

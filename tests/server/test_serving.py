@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -109,3 +110,17 @@ def test_what_would_not_be_safe_does_not_start(arguments: list[str], environ: di
     assert done.returncode == 2
     assert said in done.stderr.replace("\n", " ")
     assert "hint: " in done.stderr
+
+
+@pytest.mark.parametrize("command", [["serve"], ["mcp", "--http"]])
+def test_a_port_that_is_taken_is_told_before_anything_is_said_to_be_served(command: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        line = [sys.executable, "-c", "from fusion_graph.cli import main; main()", *command, "--port", str(port)]
+        done = subprocess.run(line, env=os.environ, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: --host 127.0.0.1 --port {port}: Address already in use\n")
+    assert "hint: another program listens there" in done.stderr
+    assert f"fusion {' '.join(command)} --port {port + 1}" in done.stderr.replace("\n", " ")
+    assert "fusion serves" not in done.stderr
