@@ -17,6 +17,7 @@ from langchain_core.messages import (
     message_chunk_to_message,
 )
 from langchain_core.tools import BaseTool
+from langgraph.channels.binop import BinaryOperatorAggregate
 from langgraph.channels.delta import DeltaChannel
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from typing_extensions import TypedDict
@@ -106,12 +107,13 @@ def _both(old: str, new: str) -> str:
     return old if new in old else new if old in new else f"{old}\n{new}"
 
 
-def merge_settings(current: dict[str, Any] | None, new: dict[str, Any] | None) -> dict[str, Any] | None:
+def merge_settings(current: dict[str, Any], new: dict[str, Any] | None) -> dict[str, Any]:
     """Return the settings with new values in place of old: who writes one into a thread changes that one."""
-    return {**(current or {}), **new} if new else current
+    return {**current, **(new or {})}
 
 
-Settings = Annotated[dict[str, Any] | None, merge_settings]
+# Of a type that cannot be made of nothing: a thread has no settings before its first turn.
+Settings = Annotated[dict[str, Any], BinaryOperatorAggregate(dict[str, Any] | None, merge_settings)]
 Messages = Annotated[list[AnyMessage], DeltaChannel(merge_messages)]
 Ledger = Annotated[list[CallEntry], DeltaChannel(append)]
 Results = Annotated[list[SeatResult], merge_results]

@@ -296,6 +296,21 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
     assert not (tmp_path / "out" / "runs.db").exists()
 
 
+def test_a_grader_without_a_key_is_told_with_its_own_option_and_leaves_a_folder_as_it_was(
+    cli: Cli, tmp_path: Path
+) -> None:
+    questions = tmp_path / "questions.txt"
+    questions.write_text("What?\n")
+    targets = ["--dataset", str(questions), "--target", "preset:demo,solo:demo:careful"]
+
+    done = cli("draco", "run", *targets, "--out", str(tmp_path / "out"), "--yes", OPENROUTER_API_KEY="")
+
+    assert done.returncode == 4
+    assert "OPENROUTER_API_KEY is not set (needed by the grader)" in done.stderr
+    assert "--grader" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_search_of_providers_is_refused_as_nobody_can_look_through_what_it_finds(cli: Cli, tmp_path: Path) -> None:
     searched = ["--dataset", "mini", "--target", "solo:openai/gpt-5.5", "--grader", "openai/gpt-5.5"]
     environ = {"FUSION_SEARCH": "native", "OPENROUTER_API_KEY": "key"}

@@ -156,7 +156,6 @@ def evaluate_in_folder(wanted: "Wanted", max_cost: float, *, quiet: bool) -> int
     from fusion_graph.evaluation.report import write_report
     from fusion_graph.terminal.evaluation import watched
 
-    folders.note(wanted)
     with watched(is_live=terminal.is_live(), quiet=quiet) as watch:
         outcome = wait_for(evaluate(wanted, Purse(max_cost), watch))
     paths = [folders.keep(outcome.results, wanted.folder), *write_report(outcome.results, wanted.folder)]

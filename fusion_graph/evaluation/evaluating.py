@@ -10,7 +10,8 @@ from platform import python_version
 from typing import Any, NamedTuple
 
 from fusion_graph import prompts
-from fusion_graph.errors import FusionError
+from fusion_graph.deployment import Parts
+from fusion_graph.errors import FusionError, MissingKeyError
 from fusion_graph.evaluation.archive import open_archive
 from fusion_graph.evaluation.config import EvaluationConfig
 from fusion_graph.evaluation.figures import (
@@ -21,6 +22,7 @@ from fusion_graph.evaluation.figures import (
     target_figures,
     task_rows,
 )
+from fusion_graph.evaluation.folder import note
 from fusion_graph.evaluation.generating import Generator
 from fusion_graph.evaluation.grading import VERDICT
 from fusion_graph.evaluation.guard import Guard
@@ -69,13 +71,21 @@ async def _room(wanted: Wanted, purse: Purse, watch: Watch) -> AsyncIterator[Roo
     protocol = protocol_for(wanted.config, has_rubrics=wanted.dataset.has_rubrics)
     parts = await asyncio.to_thread(make_parts, wanted.config)
     targets = [await asyncio.to_thread(settled, wanted.config, target, parts) for target in wanted.config.target]
-    parts.ask.check({protocol.model: ["the grader"]})
-    wanted.folder.mkdir(parents=True, exist_ok=True)
+    _check_grader(protocol.model, parts)
+    await asyncio.to_thread(note, wanted)
     async with open_archive(wanted.folder / "archive.db") as archive:
         guard = Guard(wanted.dataset, archive)
         async with open_benches(wanted.folder / "runs.db", parts, guard) as benches:
             generator = Generator(benches, Paying(parts.ask, purse), archive, guard, purse)
             yield Room(wanted, parts, protocol, targets, benches, archive, generator, purse, watch)
+
+
+def _check_grader(model: str, parts: Parts) -> None:
+    try:
+        parts.ask.check({model: ["the grader"]})
+    except MissingKeyError as error:
+        hint = "set it, or have another model grade: --grader MODEL"
+        raise MissingKeyError(error.what, needed_by="the grader", hint=hint) from None
 
 
 def protocol_for(config: EvaluationConfig, *, has_rubrics: bool) -> Protocol | PairProtocol:
