@@ -1,9 +1,18 @@
 """Values that users set: a model whose every complaint names the field, the value and what is allowed."""
 
+import inspect
 from collections.abc import Mapping
-from typing import Any, Literal, Self, get_args, get_origin
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 from fusion_graph.errors import SettingsError, did_you_mean
 
@@ -15,6 +24,21 @@ class Checked(BaseModel):
 
     # Infinity and NaN are no JSON: checkpoints and events could not carry them.
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
+
+    _summary: ClassVar[str] = ""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_options: Any) -> None:
+        """Add the fields to what `help()` shows."""
+        cls._summary = inspect.cleandoc(cls.__doc__ or "")
+        fields = [f"    {name}: {info.description}" for name, info in cls.model_fields.items() if info.description]
+        cls.__doc__ = "\n".join([cls._summary, "", "Fields:", *fields]) if fields else cls._summary
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the JSON schema, whose description is no list of fields: it has them."""
+        made = handler.resolve_ref_schema(handler(schema))
+        return made | ({"description": cls._summary} if "description" in made else {})
 
     @model_validator(mode="wrap")
     @classmethod

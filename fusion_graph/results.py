@@ -154,7 +154,9 @@ def usage(calls: Sequence[CallEntry], run_id: str | None = None) -> dict[str, An
 def run_result(run_id: str, thread_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the one JSON object that tells a turn whole: answer, analysis, responses, sources, costs, and how it went.
 
-    `values` is the graph's state, also of a run that was cut at any point, or {}.
+    `values` is the graph's state, also of a run that was cut at any point, or {}. A graph of your own has no run: give
+    any ids. Keys: `status` (ok, degraded, error, interrupted), `reasons`, `answer`, `analysis`, `responses`,
+    `failed_models`, `sources`, `citations`, `usage` (`total`, `calls`, `tools`; US dollars, tokens), `settings`, `notes`.
     """
     results: list[SeatResult] = values.get("results") or []
     sources: list[Source] = values.get("sources") or []

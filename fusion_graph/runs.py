@@ -38,7 +38,12 @@ from fusion_graph.summaries import ListedRun, Summaries
 async def open_runs(db: str | Path, parts: Parts | None = None) -> AsyncIterator["Runs"]:
     """Open the runs of one database; on leaving, runs still under way are stopped at their last checkpoint.
 
-    `db` is the path of a SQLite file, made if it is not there, or `postgresql://USER@HOST/NAME`.
+        async with open_runs("runs.db") as runs:
+            live = await runs.start(["When did the bridge open?"], {"preset": "demo"})
+            print((await live.result())["answer"])
+
+    `db` is the path of a SQLite file, made if it is not there, or `postgresql://USER@HOST/NAME`. `parts` are models and
+    tools of your own: `fusion_graph.deployment.Parts.real(load_model=..., tools=[...])`.
 
     Raises:
         FusionError: the URL is no database's, or its server cannot be reached.

@@ -121,7 +121,11 @@ Sources = Annotated[list[Source], DeltaChannel(merge_all_sources)]
 
 
 class FusionInput(TypedDict, total=False):
-    """What a caller passes in: the conversation, and what it brings for the outer model."""
+    """What a caller passes in.
+
+    messages: the conversation, in any form LangChain takes; its last user message is the question.
+    caller: what the writer is to be given of the caller's own: `tools`, `tool_choice`, `response_format`, ... Optional.
+    """
 
     messages: Messages
     caller: Caller
@@ -149,7 +153,16 @@ class FusionState(FusionInput, total=False):
 
 
 class FusionOutput(TypedDict, total=False):
-    """What `invoke` returns; `run_result` makes the object of the CLI and the servers from the same keys."""
+    """What `invoke` returns; `run_result` makes the object of the CLI and the servers from the same keys.
+
+    messages: the conversation, the answer last.
+    settings: all fields of `FusionSettings` as the turn used them.
+    results: one for each seat that has ended: `content`, or `error`; `sources`, `notes`, `tools`.
+    sources: the pages that the panel saw, in the order of the answer's numbers (`[1]` is the first).
+    analysis: the judge's comparison, None without one: `consensus`, `contradictions`, `partial_coverage`, ...
+    calls: the ledger: each attempt to call a model, with `tokens`, `cost_usd` (None: nobody knows), `outcome`.
+    status: `status` (ok, degraded, error), `reasons`, `citations`; None while the turn has no end.
+    """
 
     messages: Messages
     settings: Settings

@@ -1,6 +1,7 @@
 """The items of `fusion check`: what is found, how bad it is, what to do; for the models and tools of one preset."""
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -9,11 +10,13 @@ from typing import Any
 
 import pytest
 
+import fusion_graph
 from fusion_graph import checks, models
-from fusion_graph.checks import Item, exit_code, run_checks, toolbox
+from fusion_graph.checks import Item, exit_code, machine, run_checks, toolbox
 from fusion_graph.checks.item import in_thread, made
 from fusion_graph.models.providers import SERVERS
 from fusion_graph.presets import resolve
+from fusion_graph.settings import FusionSettings
 from tests.corpus import write_corpus
 from tests.model_lists import OPENAI, OPENROUTER, ListServer
 
@@ -268,6 +271,27 @@ async def test_a_broken_variable_is_an_item_and_everything_else_is_checked_all_t
     assert found[item]["remedy"]
     assert found["database"]["level"] == "ok"
     assert exit_code(list(found.values())) == 1
+
+
+async def test_a_variable_that_nothing_reads_is_told_with_the_nearest_name(environ: dict[str, str]) -> None:
+    own_preset(environ, AT_HOME)
+    known = {"FUSION_JUDGE": "", "FUSION_SERVER_MODELS": "", "FUSIONABLE": "1"}
+
+    found = await checked({**environ, **known, "FUSION_JUGDE": "x"}, offline=True)
+    without = await checked({**environ, **known}, offline=True)
+
+    assert (found["variables"]["level"], found["variables"]["found"]) == ("warn", "nothing reads FUSION_JUGDE")
+    assert found["variables"]["remedy"] == "did you mean FUSION_JUDGE?"
+    assert "variables" not in without
+
+
+def test_the_variables_that_are_known_are_those_that_the_package_reads() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in Path(fusion_graph.__file__).parent.rglob("*.py")]
+    named = {name for text in sources for name in re.findall(r"\bFUSION_([A-Z_]+)\b(?! ?=)", text)}
+    settings = {name.upper() for name in FusionSettings.model_fields}
+
+    assert named >= machine.VARIABLES
+    assert named - machine.VARIABLES - settings == {"TOOL", "TOOL_NAME"}  # constants
 
 
 async def test_broken_presets_are_an_item_too_and_an_unknown_preset_gets_the_nearest_name(

@@ -199,13 +199,14 @@ async def test_one_setting_written_into_a_thread_leaves_the_others() -> None:
     assert [request.model for request in models.requests][-2:] == ["other", "writer"]
 
 
-async def test_a_stream_of_messages_does_not_show_the_question_again() -> None:
+async def test_a_stream_of_messages_shows_no_question_and_no_earlier_answer_again() -> None:
     tools: list[BaseTool] = [look_up()]
-    graph: Any = build_fusion_graph(load_model=scripted(north=researcher()), tools=tools).compile()
-    question = {"messages": [("user", "What is it?")]}
+    graph: Any = build_fusion_graph(load_model=scripted(north=researcher()), tools=tools).compile(InMemorySaver())
+    config = {"configurable": {"thread_id": "t"}}
 
-    parts = [part async for part, _ in graph.astream(question, context=ROSTER, stream_mode="messages")]
+    for question in ("What is it?", "And now?"):
+        asked = {"messages": [("user", question)]}
+        parts = [part async for part, _ in graph.astream(asked, config, context=ROSTER, stream_mode="messages")]
 
-    shown = [part for part in parts if not str(part.id).startswith("do-not-render-")]
-    assert {part.type for part in shown} <= {"ai", "AIMessageChunk"}
-    assert "".join(str(part.text) for part in shown) == "The answer is 1, though one source says 2."
+        shown = [part for part in parts if not str(part.id).startswith("do-not-render-")]
+        assert "".join(str(part.text) for part in shown) == "The answer is 1, though one source says 2."

@@ -32,6 +32,7 @@ async def run_checks(
         ("versions", in_thread(machine.versions)),
         ("folders", in_thread(lambda: machine.folders(environ))),
         ("presets", in_thread(lambda: machine.presets(environ))),
+        ("variables", in_thread(lambda: machine.variables(environ))),
         ("models", rosters.models(settings, environ, offline=offline)),
         ("search", toolbox.search(settings, environ)),
         ("fetch", toolbox.fetch(settings, environ, offline=offline)),
@@ -41,7 +42,7 @@ async def run_checks(
         ("demo", in_thread(lambda: rosters.demo(settings, environ))),
     ]
     found = await asyncio.gather(*(_limited(name, check) for name, check in checks))
-    before, after = found[:3], found[3:]
+    before, after = found[:4], found[4:]
     return [item for items in [*before, [about_settings], *after] for item in items]
 
 

@@ -1,10 +1,11 @@
 """What this machine has: versions, folders, preset files, the database of runs."""
 
 import asyncio
+import difflib
 import os
 import platform
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,8 +17,15 @@ from fusion_graph.database.opening import exists, open_database
 from fusion_graph.errors import FusionError, SettingsError
 from fusion_graph.folders import home
 from fusion_graph.presets import load_presets
+from fusion_graph.settings import FusionSettings
 
 PACKAGES = ("langgraph", "langchain-core", "langchain-openai")
+VARIABLES = frozenset({
+    "API_KEYS", "API_KEYS_FILE", "BASH", "CALLS_PER_PROVIDER", "DB", "DEMO_CORPUS", "FETCH_ALLOW", "HOME", "INSIDE", "LOG",
+    "LOG_LEVEL",
+    "MCP", "METRICS_KEY", "SEARCH", "SERVER_KEEP_DAYS", "SERVER_MAX_RUNS", "SERVER_MAX_RUNS_IN_ALL", "SERVER_MODELS",
+    "SERVER_REQUESTS_PER_MINUTE", "SERVER_USD_PER_DAY",
+})  # fmt: skip  # that are read beside those of the settings
 _OTHERS = 0o077  # permissions of everybody but the owner
 
 
@@ -45,6 +53,18 @@ def folders(environ: Mapping[str, str]) -> list[Item]:
         remedy = f"make {', '.join(closed)} writable, or set FUSION_HOME to a folder that is"
         return [made("warn", "folders", text, remedy)]
     return [made("ok", "folders", text)]
+
+
+def variables(environ: Mapping[str, str]) -> list[Item]:
+    """Return the variables that begin as ours do and that nothing reads: a typing error would have no effect."""
+    known = {f"FUSION_{name}" for name in (*VARIABLES, *map(str.upper, FusionSettings.model_fields))}
+    unknown = sorted(name for name in environ if name.startswith("FUSION_") and name not in known)
+    return [made("warn", "variables", f"nothing reads {name}", _meant(name, known)) for name in unknown]
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else "unset it; what there is stands in README"
 
 
 def presets(environ: Mapping[str, str]) -> list[Item]:

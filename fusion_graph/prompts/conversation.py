@@ -66,13 +66,14 @@ def _step(message: BaseMessage | None, results: list[BaseMessage], used: set[str
     step = _Step(
         calls=[(call, result) for call, result in paired if call["name"] != wording.FUSION_TOOL_NAME],
         strays=[_fenced_result(result) for result in results if result.name != wording.FUSION_TOOL_NAME],
+        id=message.id if message else None,  # a client shows a message once, by its id
     )
     if isinstance(message, AIMessage):
         step.assistant, only_panel = True, bool(calls) and not step.calls
         step.content = "" if only_panel else harmless(str(message.text)).strip()
         step.reasoning = {k: v for k, v in message.additional_kwargs.items() if "reasoning" in k or "signature" in k}
     elif message is not None:
-        step.content, step.id = _said(message.content), message.id  # a client shows a message once, by its id
+        step.content = _said(message.content)
     return step
 
 
@@ -121,7 +122,7 @@ def _as_calls(step: _Step) -> list[BaseMessage]:
 
 def _as_text(step: _Step) -> list[BaseMessage]:
     told = "\n\n".join([*(_told(call, result) for call, result in step.calls), *step.strays])
-    own = AIMessage(step.content) if step.assistant else HumanMessage(step.content, id=step.id)
+    own = (AIMessage if step.assistant else HumanMessage)(step.content, id=step.id)
     return [*([own] if step.content else []), *([HumanMessage(told)] if told else [])]
 
 
@@ -136,7 +137,8 @@ def _add(kept: list[BaseMessage], message: BaseMessage) -> None:
         kept[-1] = HumanMessage(with_text(last.content, message.content), id=last.id)
     elif isinstance(last, AIMessage) and isinstance(message, AIMessage):  # the first has no calls: results would follow
         said = "\n\n".join(str(text) for text in (last.content, message.content) if text)
-        kept[-1] = AIMessage(said, tool_calls=message.tool_calls, additional_kwargs=message.additional_kwargs)
+        more = {"tool_calls": message.tool_calls, "additional_kwargs": message.additional_kwargs}
+        kept[-1] = AIMessage(said, id=last.id, **more)
     else:
         kept.append(message)
 
