@@ -62,7 +62,7 @@ async def test_a_function_with_a_docstring_is_a_tool() -> None:
 def test_what_is_no_tool_is_refused_when_the_graph_is_built(tools: list[Any], said: str) -> None:
     for build in (build_fusion_graph, make_fusion_tool):
         with pytest.raises(SettingsError, match=said) as refused:
-            build(tools=tools)  # type: ignore[operator]
+            build(tools=tools)
         assert refused.value.hint
         assert refused.value.hint in refused.value.__notes__  # which a traceback shows
 
