@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -248,6 +249,33 @@ def test_a_thread_goes_on_where_it_was(cli: Cli, server: ModelServer) -> None:
 
     assert second["settings"]["writer"] == "openai:four"
     assert any("First question?" in entry.text and "Second question?" in entry.text for entry in server.log)
+
+
+def test_a_run_names_its_thread_too_and_a_new_name_is_said_to_be_new(cli: Cli, server: ModelServer) -> None:
+    first = cli("ask", "First question?", *ROSTER, "--thread", "mine")
+    run = cli.json("runs", "list")[0]["run_id"]
+
+    second = cli("ask", "Second question?", *ROSTER, "--thread", run[:8])
+    short = cli("ask", "Third question?", *ROSTER, "--thread", run[:3])
+
+    assert "thread 'mine' is new" in first.stderr
+    assert "is new" not in second.stderr
+    assert f"thread '{run[:3]}' is new" in short.stderr
+    assert any("First question?" in entry.text and "Second question?" in entry.text for entry in server.log)
+    assert not any("First question?" in entry.text and "Third question?" in entry.text for entry in server.log)
+
+
+def test_what_is_to_be_typed_next_names_the_database_that_was_named(cli: Cli) -> None:
+    path = cli.folder / "my runs.db"
+    named = cli("ask", QUESTION, *ROSTER, "--db", str(path))
+    set_up = cli("ask", QUESTION, *ROSTER, FUSION_DB=str(path))
+    told = named.stderr.split("fusion runs show ")[1].strip()
+
+    shown = cli("runs", "show", *shlex.split(told))
+
+    assert shown.returncode == 0, shown.stderr
+    assert shlex.split(told)[1:] == ["--db", str(path)]
+    assert "--db" not in set_up.stderr
 
 
 def test_a_call_of_a_tool_nobody_offered_is_not_an_answer(cli: Cli, server: ModelServer) -> None:

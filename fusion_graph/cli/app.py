@@ -99,6 +99,8 @@ def with_runs(db: str | None, work: Callable[["Runs"], Coroutine[Any, Any, int]]
     os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 
     place = db or home("data") / "runs.db"
+    if db and not is_url(db) and db != os.environ.get("FUSION_DB"):
+        terminal.use_database(db)
 
     async def main() -> int:
         from fusion_graph.runs import open_runs

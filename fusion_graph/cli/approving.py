@@ -42,7 +42,7 @@ def _tell_plan(result: Mapping[str, Any]) -> None:
 
 
 def _tell_how(result: Mapping[str, Any]) -> None:
-    command = f"fusion runs resume {result['run_id'][:8]}"
+    command = terminal.command(f"resume {result['run_id'][:8]}")
     for hint in (
         f"start it with: {command} --yes",
         f"or change it (--panel, --judge, --writer, --max-cost), or end it: {command} --no",

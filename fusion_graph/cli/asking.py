@@ -4,6 +4,7 @@ import os
 import select
 import stat
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,9 +27,12 @@ from fusion_graph.cli.app import (
     with_runs,
 )
 from fusion_graph.cli.showing import follow
+from fusion_graph.errors import RunNotFoundError
 
 if TYPE_CHECKING:
     from fusion_graph.runs import Runs
+
+_SHOWN_CHARS = 8  # of a run's id
 
 STDIN_PATIENCE_SECONDS = 3.0
 
@@ -64,7 +68,10 @@ def ask(
         ),
     ] = None,
     thread: Annotated[
-        str | None, typer.Option(help="Go on with this thread: the panel sees what was said before.")
+        str | None,
+        typer.Option(
+            help="Go on with this thread, or a run's (by its id): the panel sees what was said. A new name begins one."
+        ),
     ] = None,
     db: Database = None,
     as_json: AsJson = False,
@@ -93,10 +100,24 @@ def ask(
     text = _question(question)
 
     async def work(runs: "Runs") -> int:
-        live = await runs.start([text], settings, thread_id=thread)
+        live = await runs.start(
+            [text], settings, thread_id=await _thread(runs, thread, quiet=quiet or as_json or events)
+        )
         return await follow(live, as_json=as_json, as_events=events, strict=strict, quiet=quiet, runs=runs)
 
     with_runs(db, work, as_json=as_json)
+
+
+async def _thread(runs: "Runs", named: str | None, *, quiet: bool) -> str | None:
+    """Return the thread of a name: its id, or the id of a run of it, or as much of one as tables show. Any other name is new."""
+    if named is None or await runs.store.of_thread(named):
+        return named
+    if len(named) >= _SHOWN_CHARS:
+        with suppress(RunNotFoundError):
+            return (await runs.get(named))["thread_id"]
+    if not quiet:
+        tell(f"thread {named!r} is new: nothing was said in it before")
+    return named
 
 
 def _question(question: str) -> str:

@@ -38,6 +38,10 @@ def demo(
     from fusion_graph.demo import CORPUS_VARIABLE
 
     if corpus:
+        from fusion_graph.tools.search.corpus import SUFFIXES
+
+        if not any(path.suffix.lower() in SUFFIXES for path in corpus.rglob("*")):
+            raise typer.BadParameter(f"{corpus} holds no file of {', '.join(sorted(SUFFIXES))}", param_hint="--corpus")
         os.environ[CORPUS_VARIABLE] = str(corpus.resolve())
     settings = {"preset": "demo", "mode": "always", "tools": ["web_search", "web_fetch"], "approve": False}
 

@@ -185,7 +185,7 @@ async def _stopped(view: terminal.RunView, runs: "Runs | None") -> list[str]:
     spent = view.spent.said if view.spent.usd is None else f"{view.spent.said} spent"
     return [
         f"stopped{when}; {saved}{spent}",
-        f"hint: go on with: fusion runs resume {view.run_id[:8]}",
+        f"hint: go on with: {terminal.command(f'resume {view.run_id[:8]}')}",
     ]
 
 

@@ -17,6 +17,7 @@ from langgraph.runtime import Runtime
 
 from fusion_graph import prompts
 from fusion_graph.calls import Ask, Call, Emit, Reply
+from fusion_graph.errors import SettingsError
 from fusion_graph.evidence import sources_told
 from fusion_graph.nodes.asking import ask_with_room
 from fusion_graph.nodes.quorum import WANTED, Panel, panel_of
@@ -34,7 +35,8 @@ _TOOLS = re.compile(r"\btools?\b|function.?call|web.?search", re.IGNORECASE)
 async def call_model(
     state: PanelistState, runtime: Runtime[FusionSettings], *, ask: Ask, offer_tools: OfferTools
 ) -> dict[str, Any]:
-    """Ask the seat's model for its next step: tool calls, or the seat's result."""
+    """Ask the seat's model for its next step: tool calls, or the seat's result. Raises SettingsError if it was sent none."""
+    _refuse_alone(state)
     emit, seat, plan = runtime.stream_writer, state["seat"], state["plan"]
     steps = _steps(state)
     if not steps:
@@ -65,6 +67,12 @@ async def call_model(
     if result["content"] and not result["partial"]:
         panel.answered()
     return update | {"results": [result], "sources": _with_texts(state)}
+
+
+def _refuse_alone(state: PanelistState) -> None:
+    if "plan" not in state:
+        said = "this graph is one seat's loop: it is sent a seat, a plan and messages by the graph `fusion`"
+        raise SettingsError(said, field="plan", hint='ask `fusion`; a panel of one is {"panel": ["..."]}')
 
 
 def _with_texts(state: PanelistState) -> list[Source]:

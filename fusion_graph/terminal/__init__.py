@@ -4,6 +4,7 @@ What draws (`live`, `page`) is not imported here: it takes a tenth of a second t
 """
 
 from fusion_graph.terminal.answer import answer_text, closing_lines, opening_lines
+from fusion_graph.terminal.commands import command, use_database
 from fusion_graph.terminal.costs import cost_of
 from fusion_graph.terminal.following import note
 from fusion_graph.terminal.progress import Progress
@@ -20,6 +21,7 @@ __all__ = [
     "clean",
     "clock",
     "closing_lines",
+    "command",
     "cost_of",
     "cost_table",
     "is_live",
@@ -29,6 +31,7 @@ __all__ = [
     "opening_lines",
     "runs_table",
     "tool_lines",
+    "use_database",
     "width_of",
     "wrapped",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 from fusion_graph import markdown
 from fusion_graph.doubts import doubts_of
 from fusion_graph.ledger import own_calls
+from fusion_graph.terminal.commands import command
 from fusion_graph.terminal.costs import cost_of
 from fusion_graph.terminal.words import DEMO, clean, clock, counted, in_line, joined, wrapped
 
@@ -94,9 +95,9 @@ def _warnings(result: Mapping[str, Any]) -> list[str]:
     lines = [f"{label}: {in_line(reason)}" for reason in result["reasons"]]
     lines += [f"note: {in_line(note)}" for note in result.get("notes") or []]  # not in results of before
     if status in _RESUMABLE:
-        lines.append(f"hint: go on with: fusion runs resume {run}")
+        lines.append(f"hint: go on with: {command(f'resume {run}')}")
     elif status in {"degraded", "error"} and _without_answer(result):
-        lines.append(f"hint: ask the failed seats again: fusion runs fork {run} --retry-failed")
+        lines.append(f"hint: ask the failed seats again: {command(f'fork {run} --retry-failed')}")
     return lines
 
 
@@ -119,7 +120,7 @@ def _figures(result: Mapping[str, Any], seconds: float | None) -> list[str]:
         *([f"{len(result['responses'])} of {seats} seats"] if result["fused"] else []),
         _paid(result),
         f"{counted(len(result['sources']), 'source')}, {read} read",
-        f"fusion runs show {result['run_id'][:8]}",
+        command(f"show {result['run_id'][:8]}"),
     ]
 
 

@@ -35,11 +35,15 @@ def test_a_question_and_a_folder_of_ones_own(fusion: Cli, tmp_path: Path) -> Non
 
     result = fusion.json("demo", "What does the green kettle hold?", "--corpus", str(tmp_path / "notes"))
     missing = fusion("demo", "--corpus", str(tmp_path / "gone"))
+    (tmp_path / "empty").mkdir()
+    empty = fusion("demo", "--corpus", str(tmp_path / "empty"))
 
     assert "The green kettle holds 3 litres" in result["answer"]
     assert result["demo"] is True
     assert missing.returncode == 2
     assert "gone" in missing.stderr
+    assert empty.returncode == 2
+    assert "holds no file of" in empty.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

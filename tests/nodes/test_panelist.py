@@ -8,9 +8,11 @@ from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from langgraph.checkpoint.memory import InMemorySaver
 
-from fusion_graph.deployment import build_fusion_graph
+from fusion_graph.calls import Asker
+from fusion_graph.deployment import Parts, build_fusion_graph
 from fusion_graph.errors import SettingsError
 from fusion_graph.models.scripted import ScriptedError, ScriptedReply, ScriptedRequest
+from fusion_graph.panelist_graph import build_panelist_graph
 from tests.graphs import ROSTER, asked, look_up, researcher, run, says, scripted, texts
 
 WHY_CUT = "cut, because enough others have answered"
@@ -53,6 +55,15 @@ async def test_a_seat_that_never_stops_calling_tools_is_made_to_answer() -> None
     assert "all 3 tool rounds are used" in texts(last.messages)
     assert result["state"]["results"][0]["notes"] == ["it answered early: all 3 tool rounds are used"]
     assert result["status"] == "ok"
+
+
+async def test_a_seat_that_was_sent_nothing_says_which_graph_to_ask() -> None:
+    graph: Any = build_panelist_graph(ask=Asker(scripted()), offer_tools=Parts.real().offer_tools).compile()
+
+    with pytest.raises(SettingsError, match="this graph is one seat's loop") as refused:
+        await graph.ainvoke({"messages": [("user", "What is it?")]})
+
+    assert "ask `fusion`" in str(refused.value.hint)
 
 
 async def test_a_tool_is_called_as_often_as_its_settings_allow_each_seat_and_the_model_is_told(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ SCHEME = "local://"
 _MAX_TEXT = 5 * 2**20  # bytes
 _MAX_PDF = 20 * 2**20
 _MAX_BYTES = dict.fromkeys((".md", ".markdown", ".txt", ".html", ".htm"), _MAX_TEXT) | {".pdf": _MAX_PDF}  # by suffix
+SUFFIXES = frozenset(_MAX_BYTES)
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
 _HEADER = re.compile(r"(?:(?:url|title|published|date)[ \t]*:[^\n]*(?:\n|$))+", re.IGNORECASE)
 _HEADER_LINE = re.compile(r"(?im)^(url|title|published|date)[ \t]*:[ \t]*(.*?)[ \t]*$")
