@@ -97,7 +97,7 @@ def test_seats_are_told_with_text_tools_time_and_cost(serve: Serve) -> None:
     assert south["text"] == "south found it [2]."  # the run's number
     assert 'data-source="2"' in south["html"]
     assert (north["sources"], south["sources"]) == ([1], [2])
-    assert north["tool_calls"] == {"requested": 1, "executed": 1, "by_tool": {"look_up": 1}}
+    assert north["tool_calls"] == {"requested": 1, "executed": 1, "by_tool": {"look_up": 1}, "failed": {}}
     assert (north["cost_usd"], north["cost_is_lower_bound"]) == (0.5, False)
     assert (south["cost_usd"], south["cost_is_lower_bound"]) == (None, True)
     assert north["seconds"] >= 0
