@@ -20,12 +20,11 @@ from fusion_graph.presets import load_presets
 from fusion_graph.settings import FusionSettings
 
 PACKAGES = ("langgraph", "langchain-core", "langchain-openai")
-VARIABLES = frozenset({
+VARIABLES = frozenset({  # that are read beside those of the settings
     "API_KEYS", "API_KEYS_FILE", "BASH", "CALLS_PER_PROVIDER", "DB", "DEMO_CORPUS", "FETCH_ALLOW", "HOME", "INSIDE", "LOG",
-    "LOG_LEVEL",
-    "MCP", "METRICS_KEY", "SEARCH", "SERVER_KEEP_DAYS", "SERVER_MAX_RUNS", "SERVER_MAX_RUNS_IN_ALL", "SERVER_MODELS",
-    "SERVER_REQUESTS_PER_MINUTE", "SERVER_USD_PER_DAY",
-})  # fmt: skip  # that are read beside those of the settings
+    "LOG_LEVEL", "MCP", "METRICS_KEY", "SEARCH", "SERVER_KEEP_DAYS", "SERVER_MAX_RUNS", "SERVER_MAX_RUNS_IN_ALL",
+    "SERVER_MODELS", "SERVER_REQUESTS_PER_MINUTE", "SERVER_USD_PER_DAY",
+})  # fmt: skip
 _OTHERS = 0o077  # permissions of everybody but the owner
 
 

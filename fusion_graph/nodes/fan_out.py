@@ -47,7 +47,7 @@ def _send(state: FusionState, settings: FusionSettings, number: int, plan: Plan,
         today=time.strftime("%Y-%m-%d", time.gmtime()),
     )
     # What has an id is the conversation's, which a stream of messages shows once; anything else it would show anew.
-    own = [message for number, message in enumerate(messages) if number == 0 or not message.id]
+    own = [message for place, message in enumerate(messages) if place == 0 or not message.id]
     hidden({"seat": number, "plan": plan, "messages": []}, own)
     return Send("panelist", {"seat": number, "plan": plan, "messages": messages})
 
