@@ -8,34 +8,37 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import cache
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.runnables.config import DEFAULT_RECURSION_LIMIT, var_child_runnable_config
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 T = TypeVar("T")
+_MOST_STEPS = 10_000  # as good as none
 _CHECKPOINTER = "__pregel_checkpointer"  # where a parent graph passes its own to a graph that is one of its nodes
 
 
-def wait_for(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def wait_for(make: Callable[[], Coroutine[Any, Any, T]], context: Context | None = None) -> T:
     """Return what a coroutine returns, run on the background loop; Ctrl-C ends it there, too."""
+    context = context or copy_context()
     if threading.current_thread() is _loop(os.getpid())[1]:
-        return _in_new_thread(make)
-    future = asyncio.run_coroutine_threadsafe(make(), _loop(os.getpid())[0])
+        return _in_new_thread(make, context)
+    future = _begun(make(), context)
     try:
         return future.result()
     finally:
         future.cancel()
 
 
-def iterate(make: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
+def iterate(make: Callable[[], AsyncIterator[T]], context: Context | None = None) -> Iterator[T]:
     """Yield what an async iterator yields, run on the background loop; who stops reading stops it there."""
     queue: SimpleQueue[tuple[T] | None] = SimpleQueue()
 
@@ -46,7 +49,7 @@ def iterate(make: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
         finally:
             queue.put(None)
 
-    future = asyncio.run_coroutine_threadsafe(pump(), _loop(os.getpid())[0])
+    future = _begun(pump(), context or copy_context())
     try:
         while got := queue.get():
             yield got[0]
@@ -76,15 +79,26 @@ def outside() -> Context:
 def _loop(_process: int) -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
     """Return the background loop of this process and its thread: a forked child has none of its parent's threads."""
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="fusion-loop", daemon=True)
+    thread = threading.Thread(target=_run, args=[loop], name="fusion-loop", daemon=True)
     thread.start()
     return loop, thread
 
 
-def _in_new_thread(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop for ever: what exits in a task (a tool may) ends that task, and asyncio would end the loop with it."""
+    while not loop.is_closed():
+        with suppress(SystemExit, KeyboardInterrupt):
+            loop.run_forever()
+
+
+def _in_new_thread(make: Callable[[], Coroutine[Any, Any, T]], context: Context) -> T:
     """Run a coroutine for a caller on the background loop itself, which cannot wait for itself."""
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(copy_context().run, lambda: asyncio.run(make())).result()
+        return thread.submit(context.run, lambda: asyncio.run(make())).result()
+
+
+def _begun(work: Coroutine[Any, Any, T], context: Context) -> Future[T]:
+    return context.run(asyncio.run_coroutine_threadsafe, work, _loop(os.getpid())[0])
 
 
 class BridgedStateGraph(StateGraph[Any, Any, Any, Any]):
@@ -101,34 +115,71 @@ class BridgedGraph(CompiledStateGraph[Any, Any, Any, Any]):
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Any:  # noqa: A002 - LangGraph's
         """Run the graph to its end. See `Pregel.invoke`."""
-        return wait_for(lambda: self.ainvoke(input, _for_bridge(config), **options))
+        bridged = self._bridged(config)
+        return wait_for(lambda: self.ainvoke(input, bridged, **options), _bridged_context())
 
     def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # noqa: A002
         """Yield what the graph streams. See `Pregel.stream`."""
-        yield from iterate(lambda: self.astream(input, _for_bridge(config), **options))
+        bridged = self._bridged(config)
+        yield from iterate(lambda: self.astream(input, bridged, **options), _bridged_context())
 
     def update_state(self, config: RunnableConfig, *arguments: Any, **options: Any) -> RunnableConfig:
         """Write into a thread's state as a node would. See `Pregel.update_state`."""
-        return wait_for(lambda: self.aupdate_state(config, *arguments, **options))
+        bridged = cast("RunnableConfig", self._bridged(config))
+        return wait_for(lambda: self.aupdate_state(bridged, *arguments, **options), _bridged_context())
 
     def bulk_update_state(self, config: RunnableConfig, *arguments: Any, **options: Any) -> RunnableConfig:
         """Write into a thread's state, several times. See `Pregel.bulk_update_state`."""
-        return wait_for(lambda: self.abulk_update_state(config, *arguments, **options))
+        bridged = cast("RunnableConfig", self._bridged(config))
+        return wait_for(lambda: self.abulk_update_state(bridged, *arguments, **options), _bridged_context())
+
+    def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:  # noqa: A002
+        """Yield what the graph streams. See `Pregel.astream`, which `ainvoke` reads.
+
+        LangChain's chains, batches and retries say a limit of steps that nobody has set; a seat's settings limit it.
+        """
+        limits = [(given or {}).get("recursion_limit") for given in (config, var_child_runnable_config.get())]
+        if next(filter(None, limits), None) == DEFAULT_RECURSION_LIMIT:
+            config = {**(config or {}), "recursion_limit": _MOST_STEPS}
+        return super().astream(input, config, **options)
+
+    def _bridged(self, config: RunnableConfig | None) -> RunnableConfig | None:
+        """Return the config of a sync call, with its checkpointer as the background loop can use it."""
+        config = _for_bridge(config)
+        if _checkpointer_in(config) or _checkpointer_in(var_child_runnable_config.get()):
+            return config
+        usable = _usable(self.checkpointer)
+        return config if usable is self.checkpointer else _with_checkpointer(config, usable)
 
 
 def in_threads(saver: Any) -> Any:
     """Return a checkpointer that async code can use: one with sync methods only is called in threads."""
     if not isinstance(saver, BaseCheckpointSaver):
         return saver
-    kind = type(saver)
-    is_sync_only = kind.aget_tuple is BaseCheckpointSaver.aget_tuple or kind.__module__ == "langgraph.checkpoint.sqlite"
+    made_by = next(kind for kind in type(saver).__mro__ if "aget_tuple" in vars(kind))  # SqliteSaver's only raises
+    is_sync_only = made_by is BaseCheckpointSaver or made_by.__module__ == "langgraph.checkpoint.sqlite"
     return _InThreads(saver) if is_sync_only else saver
 
 
-class _InThreads(BaseCheckpointSaver[Any]):
-    """A sync checkpointer with async methods."""
+def _usable(saver: Any) -> Any:
+    """Return a checkpointer as the background loop can use it: one that belongs to a loop elsewhere works there."""
+    loop = getattr(saver, "loop", None)
+    if not isinstance(loop, asyncio.AbstractEventLoop) or not loop.is_running():
+        return in_threads(saver)
+    return saver if loop in (_running(), _loop(os.getpid())[0]) else _OnItsLoop(saver)
 
-    def __init__(self, saver: BaseCheckpointSaver[Any]) -> None:
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+class _Elsewhere(BaseCheckpointSaver[Any]):
+    """A checkpointer whose work is not done on the loop that waits for it."""
+
+    def __init__(self, saver: Any) -> None:
         super().__init__(serde=saver.serde)
         self.saver = saver
         # What is sync is the checkpointer's own.
@@ -143,29 +194,68 @@ class _InThreads(BaseCheckpointSaver[Any]):
         ):
             setattr(self, name, getattr(saver, name))
 
+    async def _do(self, name: str, *arguments: Any, **options: Any) -> Any:
+        raise NotImplementedError
+
     async def aget_tuple(self, *arguments: Any, **options: Any) -> Any:
-        return await asyncio.to_thread(self.saver.get_tuple, *arguments, **options)
+        return await self._do("get_tuple", *arguments, **options)
 
     async def alist(self, *arguments: Any, **options: Any) -> AsyncIterator[Any]:
-        for found in await asyncio.to_thread(lambda: list(self.saver.list(*arguments, **options))):
+        for found in await self._do("list", *arguments, **options):
             yield found
 
     async def aput(self, *arguments: Any, **options: Any) -> Any:
-        return await asyncio.to_thread(self.saver.put, *arguments, **options)
+        return await self._do("put", *arguments, **options)
 
     async def aput_writes(self, *arguments: Any, **options: Any) -> None:
-        await asyncio.to_thread(self.saver.put_writes, *arguments, **options)
+        await self._do("put_writes", *arguments, **options)
 
     async def adelete_thread(self, *arguments: Any, **options: Any) -> None:
-        await asyncio.to_thread(self.saver.delete_thread, *arguments, **options)
+        await self._do("delete_thread", *arguments, **options)
 
     async def aget_delta_channel_history(self, *arguments: Any, **options: Any) -> Any:
-        return await asyncio.to_thread(self.saver.get_delta_channel_history, *arguments, **options)
+        return await self._do("get_delta_channel_history", *arguments, **options)
+
+
+class _InThreads(_Elsewhere):
+    """A sync checkpointer with async methods."""
+
+    async def _do(self, name: str, *arguments: Any, **options: Any) -> Any:
+        def work() -> Any:
+            made = getattr(self.saver, name)(*arguments, **options)
+            return list(made) if name == "list" else made
+
+        return await asyncio.to_thread(work)
+
+
+class _OnItsLoop(_Elsewhere):
+    """An async checkpointer of another loop."""
+
+    async def _do(self, name: str, *arguments: Any, **options: Any) -> Any:
+        async def work() -> Any:
+            made = getattr(self.saver, f"a{name}")(*arguments, **options)
+            return [found async for found in made] if name == "list" else await made
+
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self.saver.loop))
+
+
+def _bridged_context() -> Context:
+    """Return the caller's context, with the checkpointer that a graph round the call has passed on as the loop can use it."""
+    context = copy_context()
+    context.run(var_child_runnable_config.set, _for_bridge(var_child_runnable_config.get()))
+    return context
 
 
 def _for_bridge(config: RunnableConfig | None) -> RunnableConfig | None:
-    """Return the config of a call whose parent graph is sync, with that parent's checkpointer as async code can use it."""
-    given = (config or {}).get("configurable") or {}
-    if not config or _CHECKPOINTER not in given:
-        return config
-    return {**config, "configurable": {**given, _CHECKPOINTER: in_threads(given[_CHECKPOINTER])}}
+    """Return the config of a call inside another graph, with that graph's checkpointer as the background loop can use it."""
+    found = _checkpointer_in(config)
+    return config if found is None else _with_checkpointer(config, _usable(found))
+
+
+def _with_checkpointer(config: RunnableConfig | None, saver: Any) -> RunnableConfig:
+    given = config or {}
+    return {**given, "configurable": {**(given.get("configurable") or {}), _CHECKPOINTER: saver}}
+
+
+def _checkpointer_in(config: RunnableConfig | None) -> Any:
+    return ((config or {}).get("configurable") or {}).get(_CHECKPOINTER)

@@ -37,6 +37,7 @@ def make_fusion_tool(
 
     Its result is JSON: `status`, `analysis`, `responses`, `failed_models`, or `error` and `failure_reason`. The artifact
     holds `sources`, and under `usage` what each call cost. Called by a model or a tool of a fusion, it asks nobody.
+    An agent whose model is a `ChatFusion` needs another `name`: `fusion` is how its writer asks for the panel.
 
     Raises:
         SettingsError: the settings ask for an approval, which a tool cannot wait for, or for something impossible.

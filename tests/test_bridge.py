@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 from typing_extensions import TypedDict
 
-from fusion_graph import bridge, build_fusion_graph
-from fusion_graph.models.scripted import ScriptedRequest
+from fusion_graph import FusionSettings, bridge, build_fusion_graph
+from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
 from tests.graphs import ROSTER, look_up, researcher, scripted
 
 ANSWER = "The answer is 1, though one source says 2."
@@ -135,6 +138,76 @@ def test_it_is_a_node_of_a_sync_graph_with_a_sync_checkpointer(saver: Any) -> No
     values: Any = parent.compile(checkpointer=saver).invoke(ASKED, thread(), context=ROSTER)  # type: ignore[call-overload]
 
     assert values["said"] == ANSWER
+
+
+class Counted(SqliteSaver):
+    """A checkpointer that an application has made of SQLite's."""
+
+
+def test_a_subclass_of_a_sync_checkpointer_is_called_in_threads_too() -> None:
+    with closing(sqlite3.connect(":memory:", check_same_thread=False)) as connection:
+        graph = built().compile(checkpointer=Counted(connection))
+
+        assert graph.invoke(ASKED, thread(), context=ROSTER)["messages"][-1].text == ANSWER
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_it_is_called_inside_a_node_of_a_sync_graph_with_a_sync_checkpointer(saver: Any, *, streams: bool) -> None:
+    graph = built().compile()
+
+    def ask(state: Outer) -> Any:
+        if streams:
+            return list(graph.stream({"messages": state["messages"]}, context=ROSTER, stream_mode="values"))[-1]
+        return graph.invoke({"messages": state["messages"]}, context=ROSTER)
+
+    parent = StateGraph(Outer)
+    parent.add_node("ask", lambda state: {"said": ask(state)["messages"][-1].text})
+    parent.add_edge(START, "ask")
+
+    assert parent.compile(checkpointer=saver).invoke(ASKED, thread())["said"] == ANSWER
+
+
+@pytest.mark.parametrize("is_node", [False, True])
+async def test_threads_share_an_async_checkpointer_of_the_application(tmp_path: Path, *, is_node: bool) -> None:
+    parent = StateGraph(Outer, context_schema=FusionSettings)
+    parent.add_node("ask", built().compile())
+    parent.add_edge(START, "ask")
+    async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "checkpoints.db")) as saver:
+        graph: Any = (parent if is_node else built()).compile(checkpointer=saver)
+        await graph.ainvoke(ASKED, thread("first"), context=ROSTER)
+
+        calls = (asyncio.to_thread(graph.invoke, ASKED, thread(f"{n}"), context=ROSTER) for n in range(6))
+        answered = await asyncio.gather(*calls)
+
+    assert [values["messages"][-1].text for values in answered] == [ANSWER] * 6
+
+
+def test_a_tool_that_exits_fails_and_the_next_sync_call_is_answered() -> None:
+    @tool
+    def look_up(query: str) -> str:
+        """Look something up."""
+        raise SystemExit(3)
+
+    graph: Any = build_fusion_graph(load_model=scripted(north=researcher()), tools=[look_up]).compile()
+
+    for _ in range(2):
+        values = graph.invoke(ASKED, context=ROSTER)
+        assert values["messages"][-1].text == ANSWER
+        assert "exited with 3" in values["results"][0]["failed_tools"]["look_up"]["last"]
+
+
+def test_a_batch_or_a_chain_limits_no_seat_to_the_steps_that_langchain_says() -> None:
+    def north(request: ScriptedRequest) -> ScriptedReply | str:
+        call = {"name": "look_up", "args": {"query": f"{len(request.messages)}"}, "id": f"call_{len(request.messages)}"}
+        return ScriptedReply(tool_calls=[call]) if request.tools else "Looked up."
+
+    graph = built(north=north).compile()
+    settings = ROSTER | {"max_tool_calls": 16}
+
+    assert graph.batch([ASKED], context=settings)[0]["status"]["reasons"] == []
+    assert graph.with_retry().invoke(ASKED, context=settings)["status"]["reasons"] == []
+    chain = RunnableLambda(lambda given: graph.invoke(given, context=settings))
+    assert chain.invoke(ASKED)["status"]["reasons"] == []
 
 
 def test_a_forked_child_has_a_loop_of_its_own() -> None:

@@ -1,10 +1,16 @@
 import asyncio
+import copy
 import json
+import pickle
 import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain.agents import create_agent
+from langchain_core.caches import InMemoryCache
+from langchain_core.callbacks import UsageMetadataCallbackHandler, get_usage_metadata_callback
+from langchain_core.globals import set_llm_cache
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
@@ -12,9 +18,11 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
 from fusion_graph.chat_model import ChatFusion
-from fusion_graph.errors import FusionError
+from fusion_graph.errors import FusionError, SettingsError
 from fusion_graph.models.scripted import ScriptedError, ScriptedModels, ScriptedReply, ScriptedRequest
-from tests.graphs import ROSTER, scripted
+from fusion_graph.settings import FusionSettings
+from fusion_graph.tool import make_fusion_tool
+from tests.graphs import ROSTER, look_up, researcher, scripted
 
 
 def example_of(schema: dict[str, Any], text: str = "Why did the cat sit?") -> Any:
@@ -96,6 +104,34 @@ async def test_the_message_tells_tokens_once_the_writer_and_the_run() -> None:
     assert (message.response_metadata["model_name"], message.response_metadata["finish_reason"]) == ("writer", "stop")
     assert (run["status"], len(run["responses"]), run["analysis"]["consensus"]) == ("ok", 3, ["both agree"])
     assert len(used.requests) == 5
+
+
+def test_a_counter_of_the_context_counts_once_and_tracers_see_every_call() -> None:
+    model, _used = panel()
+    tracer = RunCollectorCallbackHandler()
+
+    with get_usage_metadata_callback() as counter:
+        message = model.invoke("What?", {"callbacks": [tracer]})
+    assert counter.usage_metadata == {"writer": message.usage_metadata}
+    assert {"panelist", "judge", "write"} <= {run.name for run in every(tracer.traced_runs[0])}
+
+    with get_usage_metadata_callback() as counter:
+        streamed = [chunk.usage_metadata for chunk in model.stream("What?") if chunk.usage_metadata]
+    assert [counter.usage_metadata] == [{"writer": usage} for usage in streamed]
+
+
+async def test_a_counter_of_an_async_context_counts_once_and_tracers_see_every_call() -> None:
+    model, _used = panel()
+    tracer = RunCollectorCallbackHandler()
+
+    with get_usage_metadata_callback() as counter:
+        message = await model.ainvoke("What?", {"callbacks": [tracer]})
+    assert counter.usage_metadata == {"writer": message.usage_metadata}
+    assert {"panelist", "judge", "write"} <= {run.name for run in every(tracer.traced_runs[0])}
+
+    with get_usage_metadata_callback() as counter:
+        streamed = [chunk.usage_metadata async for chunk in model.astream("What?") if chunk.usage_metadata]
+    assert [counter.usage_metadata] == [{"writer": usage} for usage in streamed]
 
 
 async def test_a_stream_says_the_same_and_tells_usage_once() -> None:
@@ -245,3 +281,129 @@ async def test_a_panel_inside_a_panel_is_the_writer_alone() -> None:
 
     assert len(message.response_metadata["fusion"]["responses"]) == 3
     assert [request.model for request in used.requests] == ["writer"]
+
+
+@pytest.fixture
+def cache() -> Iterator[None]:
+    set_llm_cache(InMemoryCache())
+    yield
+    set_llm_cache(None)
+
+
+def load(name: str, **limits: Any) -> BaseChatModel:
+    return scripted(writer=obedient)(name, **limits)
+
+
+def order(dish: str) -> str:
+    """Order a dish."""
+    return dish
+
+
+def run_of(message: Any) -> str:
+    return str(message.response_metadata["fusion"]["run_id"])
+
+
+@pytest.mark.usefixtures("cache")
+def test_the_cache_answers_for_the_same_model_and_its_copies() -> None:
+    model = ChatFusion(load_model=load, **ROSTER)
+    first = run_of(model.invoke("What?"))
+
+    same = [model, model.model_copy(), model.with_config(tags=["x"]), pickle.loads(pickle.dumps(model))]  # noqa: S301
+
+    assert [run_of(one.invoke("What?")) for one in same] == [first] * 4
+    assert run_of(model.bind(stop=["though"]).invoke("What?")) == run_of(
+        model.model_copy(update={"stop": ["though"]}).invoke("What?")
+    )
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda model: model.model_copy(update={"max_tokens": 10}),
+        lambda model: model.model_copy(update={"stop": ["though"]}),
+        lambda model: model.model_copy(update={"load_model": scripted()}),
+        lambda model: model.model_copy(update={"panel_tools": [look_up()]}),
+        lambda model: model.model_copy(update={"settings": FusionSettings(**ROSTER, panel_timeout_seconds=9)}),
+        lambda model: model.model_copy(update={"settings": FusionSettings(**{**ROSTER, "tools": ["web_fetch"]})}),
+        lambda _model: ChatFusion(load_model=load, **ROSTER),
+        lambda model: model.bind(max_tokens=10),
+        lambda model: model.bind(temperature=0.5),
+        lambda model: model.bind(response_format={"type": "json_object"}),
+        lambda model: model.bind_tools([order]),
+    ],
+)
+def test_the_cache_takes_no_answer_of_a_model_that_differs(changed: Callable[[ChatFusion], Any]) -> None:
+    model = ChatFusion(load_model=load, **ROSTER)
+
+    assert run_of(changed(model).invoke("What?")) != run_of(model.invoke("What?"))
+
+
+@pytest.mark.usefixtures("cache")
+def test_the_cache_knows_the_panels_tools_from_those_that_are_bound() -> None:
+    model = ChatFusion(load_model=load, **ROSTER)
+    other = model.model_copy(update={"settings": FusionSettings(**{**ROSTER, "tools": ["web_fetch"]})})
+
+    assert run_of(model.bind_tools([order]).invoke("What?")) != run_of(other.bind_tools([order]).invoke("What?"))
+
+
+@pytest.mark.usefixtures("cache")
+def test_the_cache_takes_no_answer_of_the_writer_alone_for_a_panels() -> None:
+    inner, used = panel()
+
+    def ask(query: str) -> str:
+        """Ask."""
+        return inner.invoke("What?").text + query
+
+    ChatFusion(load_model=scripted(north=researcher("ask")), panel_tools=[ask], **ROSTER).invoke("Why?")
+    assert [request.model for request in used.requests] == ["writer"]
+
+    assert len(inner.invoke("What?").response_metadata["fusion"]["responses"]) == 3
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [lambda model: pickle.loads(pickle.dumps(model)), copy.deepcopy, lambda model: model.model_copy(deep=True)],  # noqa: S301
+)
+def test_a_model_that_was_asked_can_be_copied(copied: Callable[[ChatFusion], ChatFusion]) -> None:
+    model = ChatFusion(load_model=load, panel_tools=[order], **ROSTER)
+    answer = model.invoke("What?").text
+
+    assert copied(model).invoke("What?").text == answer
+
+
+def test_a_copy_with_another_loader_asks_its_models() -> None:
+    model, used = panel()
+    model.invoke("What?")
+    before = len(used.requests)
+
+    other = model.model_copy(update={"load_model": scripted(writer=lambda _request: "Another answer.")})
+
+    assert other.invoke("What?").text == "Another answer."
+    assert len(used.requests) == before
+
+
+@pytest.mark.parametrize("mode", ["always", "auto", "never"])
+def test_a_tool_with_the_panels_own_name_is_refused_before_anything_is_paid(mode: Any) -> None:
+    used = scripted(writer=obedient)
+    model = ChatFusion(load_model=used, mode=mode, **ROSTER)
+    tool = make_fusion_tool(ROSTER, load_model=scripted())
+
+    with pytest.raises(SettingsError, match="'fusion' is the panel's own name") as refused:
+        model.bind_tools([tool])
+    with pytest.raises(SettingsError, match="'fusion' is the panel's own name"):
+        model.invoke("What?", tools=[{"type": "function", "function": {"name": "fusion", "parameters": {}}}])
+
+    assert 'make_fusion_tool(..., name="panel")' in str(refused.value.hint)
+    assert used.requests == []
+
+
+def test_an_agent_of_a_panel_asks_another_panel_by_another_name() -> None:
+    asked = scripted()
+    tool = make_fusion_tool(ROSTER, load_model=asked, name="panel")
+    agent: Any = create_agent(ChatFusion(load_model=scripted(writer=obedient), **ROSTER), [tool])
+
+    told = agent.invoke({"messages": [("user", "What?")]})["messages"]
+
+    assert told[-1].text == "Hello, this is the answer."
+    assert [request.model for request in asked.requests][-1] == "judge"

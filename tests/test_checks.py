@@ -378,6 +378,7 @@ async def test_a_database_that_is_none_or_cannot_be_made_fails(environ: dict[str
         assert found["database"]["level"] == "fail"
         assert str(path) in found["database"]["found"]
         assert "--db" in found["database"]["remedy"]
+        assert ("restore a backup" in found["database"]["remedy"]) == path.is_file()
 
 
 async def test_folders_that_cannot_be_written_are_told(environ: dict[str, str], tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ import json
 import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,14 @@ ROSTER = ["--panel", "openai:one,openai:two", "--judge", "openai:three", "--writ
 @pytest.fixture
 def cli(forked: Forked, server: ModelServer, tmp_path: Path) -> Cli:
     return Cli(forked, tmp_path, own_environ(tmp_path, server.url))
+
+
+def in_shell(cli: Cli, line: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Return what a line of a shell does in which "$@" is the command."""
+    command = ["bash", "-c", line, "bash", sys.executable, "-m", "fusion_graph", *arguments]
+    return subprocess.run(
+        command, env={**cli.environ, **environ}, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def test_the_installed_command_answers_and_reads_a_pipe(cli: Cli, server: ModelServer) -> None:
@@ -197,6 +207,105 @@ def test_a_database_that_cannot_be_opened_is_an_error_in_words(cli: Cli, server:
         assert f"error: the database {str(path)!r}: " in done.stderr
         assert "Traceback" not in done.stderr
     assert not server.log
+
+
+def test_a_damaged_database_is_called_that_and_nothing_in_it_is_quoted(cli: Cli, tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("noise.db", "pages.db", "text.db")]
+    noise, pages, text = paths
+    noise.write_bytes(b"\xff\x00" * 4096)
+    for path in (pages, text):
+        assert cli("ask", QUESTION, *ROSTER, "-q", "--db", str(path)).returncode == 0
+    pages.write_bytes(pages.read_bytes()[:4096] + b"\xff" * (pages.stat().st_size - 4096))
+    with closing(sqlite3.connect(text)) as connection:
+        connection.execute("UPDATE fusion_runs SET result = CAST(X'ff' || result AS TEXT)")
+        connection.commit()
+
+    for path in paths:
+        done = cli("runs", "list", "--db", str(path))
+        first, second = done.stderr.splitlines()
+        assert (done.returncode, done.stdout) == (1, "")
+        assert first.startswith(f"error: the database {str(path)!r}: the file is damaged")
+        assert second == "hint: restore a backup, or name another file with --db"
+        assert "bridge" not in first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["ask", "a\udcff"], "question"),
+        (["ask", QUESTION, "--thread", "a\udcff"], "thread"),
+        (["ask", QUESTION, "--panel", "a\udcff"], "panel"),
+        (["demo", "a\udcff"], "question"),
+        (["estimate", "a\udcff"], "question"),
+        (["runs", "resume", "b", "--no", "--reason", "a\udcff"], "reason"),
+        (["runs", "fork", "b", "--judge", "a\udcff"], "judge"),
+        (["runs", "show", "a\udcff"], "run"),
+    ],
+)
+def test_text_that_is_not_utf_8_is_refused_before_anything_is_stored(
+    cli: Cli, server: ModelServer, arguments: list[str], what: str
+) -> None:
+    said = f"the {what} is not valid UTF-8: b'\\xff' at character 2"
+
+    done = cli(*arguments)
+    told = cli(*arguments, "--json")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: {said}\nhint: convert it: iconv -f latin1 -t utf-8\n"
+    assert told.returncode == 2
+    assert json.loads(told.stdout)["error"] == said
+    assert not (cli.home / "runs.db").exists()
+    assert not server.log
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_piped_text_that_is_not_utf_8_is_refused_too(cli: Cli, errors: str) -> None:
+    done = in_shell(cli, "printf 'a\\377' | \"$@\"", "ask", "-", PYTHONIOENCODING=f"utf-8:{errors}")
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "error: the question is not valid UTF-8: b'\\xff' at character 2"
+
+
+def test_closed_streams_lead_nowhere(cli: Cli) -> None:
+    without_stdout = in_shell(cli, '"$@" >&-', "demo")
+    without_stderr = in_shell(cli, '"$@" 2>&-', "demo")
+    without_any = in_shell(cli, '"$@" <&- >&- 2>&-', "ask", QUESTION, *ROSTER, "--approve")
+
+    assert without_stdout.returncode == without_stderr.returncode == 0
+    assert "Traceback" not in without_stdout.stderr
+    assert without_stdout.stderr.splitlines()[-1].startswith("answered · ")
+    assert without_stderr.stdout.startswith("Offline demo: no language model.")
+    assert without_any.returncode == 3
+    assert [row["status"] for row in cli.json("runs", "list")] == ["interrupted", "ok", "ok"]
+
+
+def test_a_full_stdout_is_not_blamed_on_the_database_and_an_answer_is_kept(cli: Cli) -> None:
+    asked = in_shell(cli, '"$@" >/dev/full', "demo", "-q")
+    as_json = in_shell(cli, '"$@" >/dev/full', "demo", "--json")
+    events = in_shell(cli, '"$@" >/dev/full', "demo", "--events")
+    listed = in_shell(cli, '"$@" >/dev/full', "runs", "list")
+    presets = in_shell(cli, '"$@" >/dev/full', "presets")
+
+    stopped, second, first = (row["run_id"][:8] for row in cli.json("runs", "list"))
+    said = "error: the output cannot be written: No space left on device\nhint: "
+    assert {done.returncode for done in (asked, as_json, events, listed, presets)} == {1}
+    assert asked.stderr == f"{said}the answer is stored: fusion runs show {first}\n"
+    assert as_json.stderr == f"{said}the answer is stored: fusion runs show {second}\n"
+    assert events.stderr == f"{said}go on with: fusion runs resume {stopped}\n"
+    assert listed.stderr == presets.stderr == f"{said}is there room where stdout goes?\n"
+
+
+def test_under_json_a_full_stdout_does_not_swallow_what_is_wrong(cli: Cli) -> None:
+    done = in_shell(cli, '"$@" >/dev/full', "ask", QUESTION, "--preset", "qualty", "--json")
+
+    assert done.stderr.startswith("error: unknown preset 'qualty'\n")
+
+
+def test_a_full_stderr_does_not_end_a_run(cli: Cli) -> None:
+    done = in_shell(cli, '"$@" 2>/dev/full', "demo")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("Offline demo: no language model.")
 
 
 def test_presets_are_listed_with_ones_own_and_a_broken_file_is_explained(cli: Cli, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 import json
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -190,6 +192,28 @@ def test_an_estimate_of_what_cannot_run_is_refused(cli: Cli, arguments: list[str
 
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
+
+
+@pytest.mark.parametrize("question", ["", " \n"])
+@pytest.mark.parametrize("command", ["estimate", "ask", "demo"])
+def test_an_empty_question_has_neither_price_nor_answer(cli: Cli, command: str, question: str) -> None:
+    done = cli(command, question)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the question is empty" in done.stderr
+
+
+def test_a_damaged_database_is_not_quoted_by_the_estimate(cli: Cli, models: ModelServer) -> None:
+    cli("ask", QUESTION, *ROSTER, "-q", OPENAI_BASE_URL=models.url)
+    with closing(sqlite3.connect(cli.home / "runs.db")) as connection:
+        connection.execute("UPDATE fusion_attempts SET entry = CAST(replace(entry, 'openai:', X'ff') AS TEXT)")
+        connection.commit()
+
+    done = cli("estimate", *ROSTER)
+
+    assert done.returncode == 0
+    told = "warning: past runs cannot be read: the file is damaged: text in it is not UTF-8"
+    assert done.stderr.splitlines()[0] == told
 
 
 def test_a_database_that_is_none_costs_the_estimate_only_its_history(cli: Cli) -> None:

@@ -1,12 +1,13 @@
 """What an application brings: its tools, its models, its prices; and how what is wrong with them is told."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
-from langchain_core.messages import HumanMessage
-from langchain_core.tools import BaseTool
+from langchain_core.messages import HumanMessage, ToolMessage
+from langchain_core.tools import BaseTool, InjectedToolCallId, tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
 
 from fusion_graph import ChatFusion, FusionSettings, SettingsError, build_fusion_graph, make_fusion_tool
 from fusion_graph.errors import ModelLoadError
@@ -47,6 +48,18 @@ async def test_a_function_with_a_docstring_is_a_tool() -> None:
     assert result["usage"]["tools"][0] == {
         "seat": 1, "model": "north", "requested": 1, "executed": 1, "by_tool": {"stock": 1}, "failed": {},
     }  # fmt: skip
+    assert result["notes"] == []
+
+
+async def test_a_tool_that_writes_into_a_state_gives_its_message() -> None:
+    @tool
+    def stock(part: str, tool_call_id: Annotated[str, InjectedToolCallId]) -> Command[Any]:
+        """Tell how many of a part are in stock."""
+        return Command(update={"messages": [ToolMessage(f"1240 of {part}", tool_call_id=tool_call_id)], "seen": part})
+
+    result = await run(scripted(north=uses("stock")), tools=[stock])
+
+    assert "1240 of M8" in result["responses"][0]["content"]
     assert result["notes"] == []
 
 
@@ -161,7 +174,9 @@ async def test_more_quorum_than_seats_is_refused() -> None:
         await run(scripted(), quorum=4)
 
 
-@pytest.mark.parametrize("content", ["", " \n ", []])
+@pytest.mark.parametrize(
+    "content", ["", " \n ", [], [{"type": "text", "text": " "}], [" ", {"type": "text", "text": ""}]]
+)
 async def test_an_empty_question_is_refused_before_anybody_is_paid(content: Any) -> None:
     models = scripted()
 

@@ -1,12 +1,17 @@
 """What a caller of a chat model brings, as the graph takes it."""
 
 from collections.abc import Mapping, Sequence
+from contextvars import Context
 from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler
 from langchain_core.tracers.base import BaseTracer
+from langchain_core.tracers.context import _configure_hooks  # which has no public name
 from langchain_core.utils.function_calling import convert_to_json_schema
 
+from fusion_graph import bridge
+from fusion_graph.errors import SettingsError
+from fusion_graph.prompts import FUSION_TOOL_NAME
 from fusion_graph.schemas import Caller
 
 
@@ -16,6 +21,14 @@ def preset_of(model: str) -> dict[str, str]:
     if name == "fusion":
         return {}
     return {"preset": name.removeprefix("fusion/")}
+
+
+def refuse_own_name(tools: Sequence[Mapping[str, Any]]) -> None:
+    """Raise a SettingsError if a tool is called like the one by which the writer asks for the panel."""
+    if any((tool.get("function") or {}).get("name") == FUSION_TOOL_NAME for tool in tools):
+        message = f"tools: {FUSION_TOOL_NAME!r} is the panel's own name"
+        hint = 'give the tool another name: make_fusion_tool(..., name="panel")'
+        raise SettingsError(message, field="tools", value=FUSION_TOOL_NAME, hint=hint)
 
 
 def choice_of(choice: str | bool | dict[str, Any] | None, tools: Sequence[Mapping[str, Any]]) -> Any:  # noqa: FBT001
@@ -62,3 +75,12 @@ def tracers_of(manager: Any) -> AsyncCallbackManager | None:
         inheritable_tags=manager.inheritable_tags,
         inheritable_metadata=manager.inheritable_metadata,
     )
+
+
+def outside() -> Context:
+    """Return `bridge.outside()` without handlers, but for tracers: a `get_usage_metadata_callback()` would count twice, too."""
+    context = bridge.outside()
+    for variable, *_ in tuple(_configure_hooks):
+        if not isinstance(context.run(variable.get, None), BaseTracer):
+            context.run(variable.set, None)
+    return context

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from functools import cached_property
 from operator import itemgetter
 from typing import Any, cast
 
@@ -24,18 +25,45 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from fusion_graph import bridge
 from fusion_graph.calls import inside_fusion
-from fusion_graph.chat_model.asking import caller_of, choice_of, format_of, preset_of, tracers_of
+from fusion_graph.chat_model.asking import (
+    caller_of,
+    choice_of,
+    format_of,
+    outside,
+    preset_of,
+    refuse_own_name,
+    tracers_of,
+)
 from fusion_graph.chat_model.telling import told_by, usable
 from fusion_graph.deployment import Parts
 from fusion_graph.errors import SettingsError, did_you_mean
 from fusion_graph.events import LiveRun
 from fusion_graph.graph import build_graph
 from fusion_graph.saying import Saying, stopped
+from fusion_graph.schemas import Caller
 from fusion_graph.settings import FusionSettings
 from fusion_graph.state import FusionInput
 from fusion_graph.tools import OwnTool
 
 _OF_OTHER_MODELS = frozenset({"api_key", "max_retries", "streaming"})  # given to any chat model; a run has its own
+
+
+class _Own:
+    """The graph of an application's own parts, and a key for them: nothing they say of themselves tells what they do."""
+
+    def __init__(self, load_model: Callable[..., BaseChatModel] | None, tools: Sequence[OwnTool]) -> None:
+        self.load_model = load_model
+        self.tools = tools
+        self.key = "" if load_model is None and not tools else uuid.uuid4().hex
+
+    @cached_property
+    def graph(self) -> Any:
+        parts = Parts.real(load_model=self.load_model, tools=self.tools)
+        return build_graph(**parts.collaborators).compile(checkpointer=False, name="fusion")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what can be pickled and copied, which a compiled graph cannot."""
+        return {name: value for name, value in vars(self).items() if name != "graph"}
 
 
 class ChatFusion(BaseChatModel):
@@ -67,7 +95,12 @@ class ChatFusion(BaseChatModel):
     stop: list[str] | None = None
     max_tokens: int | None = Field(None, ge=1)
 
-    _graph: Any = PrivateAttr(None)
+    _made: _Own = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Name the application's own parts, so that copies of this model share the name."""
+        super().model_post_init(context)
+        self._made = _Own(self.load_model, self.panel_tools)
 
     @model_validator(mode="before")
     @classmethod
@@ -94,7 +127,17 @@ class ChatFusion(BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        return {"model_name": self.model_name, **self.settings.model_dump(include=self.settings.model_fields_set)}
+        own = {"model_name": self.model_name, "max_tokens": self.max_tokens, "stop": self.stop}
+        return {**own, **self.settings.model_dump(include=self.settings.model_fields_set)}
+
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        return super()._get_invocation_params(stop=stop or self.stop, **kwargs)
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """Return what an answer depends on besides the messages: LangChain's cache finds it by that."""
+        settings, caller = self._asked(kwargs)
+        given = settings.model_dump(include=settings.model_fields_set)
+        return repr([self._llm_type, sorted(given.items()), sorted(caller.items()), stop or self.stop, self._own.key])
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         found = super()._get_ls_params(stop=stop, **kwargs)
@@ -116,8 +159,12 @@ class ChatFusion(BaseChatModel):
         """Give the writer tools of the caller's. `tool_choice`: a tool's name, auto, none, any or required, or True.
 
         The panel never gets them: it has tools of its own (`settings.tools`).
+
+        Raises:
+            SettingsError: a tool is called `fusion`, as the one by which the writer asks for the panel.
         """
         formatted = [convert_to_openai_tool(tool, strict=strict) for tool in tools]
+        refuse_own_name(formatted)
         return self.bind(tools=formatted, tool_choice=choice_of(tool_choice, formatted), **kwargs)
 
     def with_structured_output(
@@ -223,25 +270,30 @@ class ChatFusion(BaseChatModel):
 
     def _start(self, messages: list[BaseMessage], manager: Any, kwargs: Mapping[str, Any]) -> LiveRun:
         """Start the run in a task of its own; who stops listening to a chat model wants it stopped."""
+        settings, caller = self._asked(kwargs)
+        live = LiveRun(uuid.uuid4().hex, "")
+        config: RunnableConfig = {"callbacks": tracers_of(manager), "run_name": "fusion"}
+        graph_input: FusionInput = {"messages": cast("list[AnyMessage]", messages), "caller": caller}
+        outside().run(live.start, self._own.graph, graph_input, config, settings, durable=False)
+        return live
+
+    def _asked(self, kwargs: Mapping[str, Any]) -> tuple[FusionSettings, Caller]:
+        """Return the settings of a run and what its writer is given. Raises SettingsError if they cannot be."""
         own = {name: value for name, value in kwargs.items() if name in FusionSettings.model_fields and name != "tools"}
         given = self.settings.model_dump(include=self.settings.model_fields_set) | own
         settings = FusionSettings.model_validate(given | ({"mode": "never"} if inside_fusion.get() else {}))
         if settings.approve:
             hint = "use the graph (build_fusion_graph) with a checkpointer"
             raise SettingsError("a chat model cannot wait for an approval", field="approve", value=True, hint=hint)
-        live = LiveRun(uuid.uuid4().hex, "")
-        config: RunnableConfig = {"callbacks": tracers_of(manager), "run_name": "fusion"}
         caller = caller_of({"max_tokens": self.max_tokens, **kwargs})
-        graph_input: FusionInput = {"messages": cast("list[AnyMessage]", messages), "caller": caller}
-        bridge.outside().run(live.start, self._compiled, graph_input, config, settings, durable=False)
-        return live
+        refuse_own_name(caller.get("tools") or [])
+        return settings, caller
 
     @property
-    def _compiled(self) -> Any:
-        if self._graph is None:
-            parts = Parts.real(load_model=self.load_model, tools=self.panel_tools)
-            self._graph = build_graph(**parts.collaborators).compile(checkpointer=False, name="fusion")
-        return self._graph
+    def _own(self) -> _Own:
+        if self._made.load_model is not self.load_model or self._made.tools is not self.panel_tools:
+            self._made = _Own(self.load_model, self.panel_tools)
+        return self._made
 
 
 def _refuse_unknown(model: type[BaseChatModel], values: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from fusion_graph import __version__
 from fusion_graph.checks.item import Item, fault, made
 from fusion_graph.database.address import faults, is_url, shown
+from fusion_graph.database.damage import REMEDY, damage
 from fusion_graph.database.opening import exists, open_database
 from fusion_graph.errors import FusionError, SettingsError
 from fusion_graph.folders import home
@@ -90,7 +91,8 @@ def database(db: str | Path | None, environ: Mapping[str, str], *, offline: bool
     try:
         runs, found = _count_runs(path), path.stat()
     except (OSError, sqlite3.Error) as error:
-        return [made("fail", "database", f"{path}: {error}", remedy)]
+        damaged = damage(error)
+        return [made("fail", "database", f"{path}: {damaged or error}", REMEDY if damaged else remedy)]
     told = f"{path}: {_runs(runs)}, {found.st_size / 2**20:.1f} MiB"
     if os.name == "posix" and found.st_mode & _OTHERS:
         told = f"{told}, open to other users ({found.st_mode & 0o777:04o})"

@@ -5,6 +5,7 @@ import select
 import stat
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,7 @@ from fusion_graph.cli.app import (
     WriterModel,
     app,
     listed,
+    refuse_empty,
     tell,
     with_runs,
 )
@@ -105,7 +107,7 @@ def ask(
         )
         return await follow(live, as_json=as_json, as_events=events, strict=strict, quiet=quiet, runs=runs)
 
-    with_runs(db, work, as_json=as_json)
+    with_runs(db, work, as_json=as_json, given={"question": text, "thread": thread} | settings)
 
 
 async def _thread(runs: "Runs", named: str | None, *, quiet: bool) -> str | None:
@@ -124,8 +126,7 @@ def _question(question: str) -> str:
     """Return the question, with stdin for `-`, or with piped text after it."""
     piped = _piped()
     text = piped if question == "-" else f"{question}\n\n{piped}" if piped else question
-    if not text.strip():
-        raise typer.BadParameter("the question is empty")
+    refuse_empty(text)
     return text
 
 
@@ -138,4 +139,9 @@ def _piped() -> str:
         return ""
     if not select.select([sys.stdin], [], [], STDIN_PATIENCE_SECONDS)[0]:
         tell("reading stdin until it is closed; redirect it from /dev/null if it has nothing to add")
-    return sys.stdin.read().strip()
+    # As in arguments: what is not UTF-8 is refused with them.
+    piped = TextIOWrapper(sys.stdin.buffer, encoding=sys.stdin.encoding, errors="surrogateescape")
+    try:
+        return piped.read().strip()
+    finally:
+        piped.detach()

@@ -43,7 +43,7 @@ def compare_runs(
             _show(found)
         return 0
 
-    with_runs(db, work, as_json=as_json)
+    with_runs(db, work, as_json=as_json, given={"run": [a, b]})
 
 
 async def _told(run: str, runs: "Runs") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fusion_graph.cli.app import CODES, AsEvents, AsJson, Database, Quiet, app, tell, with_runs
+from fusion_graph.cli.app import CODES, AsEvents, AsJson, Database, Quiet, app, refuse_empty, tell, with_runs
 from fusion_graph.cli.showing import follow
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def demo(
 
     Example: fusion demo "What does a panel of models cost?"
     """
+    refuse_empty(question)
     from fusion_graph.demo import CORPUS_VARIABLE
 
     if corpus:
@@ -54,4 +55,4 @@ def demo(
             tell(f"hint: its corpus is not stored: set {CORPUS_VARIABLE}={corpus.resolve()} when you resume it")
         return code
 
-    with_runs(db, work, as_json=as_json)
+    with_runs(db, work, as_json=as_json, given={"question": question})

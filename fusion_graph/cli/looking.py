@@ -24,12 +24,15 @@ from fusion_graph.cli.app import (
     app,
     listed,
     print_result,
+    refuse_broken,
+    refuse_empty,
     refused,
     tell,
     unusable,
     wait_for,
 )
 from fusion_graph.database.address import faults
+from fusion_graph.database.damage import damage
 from fusion_graph.errors import FusionError, redact
 from fusion_graph.folders import home
 
@@ -114,7 +117,7 @@ def _nothing_fits(models: list[Any], words: list[str]) -> list[str]:
 
 @app.command("estimate")
 def estimate_cost(
-    question: Annotated[str, typer.Argument(help="The question; a long one costs more.")] = "",
+    question: Annotated[str | None, typer.Argument(help="The question; a long one costs more.")] = None,
     preset: PresetName = None,
     panel: PanelModels = None,
     judge: JudgeModel = None,
@@ -128,6 +131,8 @@ def estimate_cost(
 
     Example: fusion estimate "Which EU states tax ...?" --preset budget
     """
+    if question is not None:
+        refuse_empty(question)
     from fusion_graph.cli.tables import estimate_table
     from fusion_graph.estimate import estimate_run
     from fusion_graph.models.listing import make_estimate_price
@@ -135,10 +140,11 @@ def estimate_cost(
     given: dict[str, Any] = {"preset": preset, "panel": listed(panel), "judge": judge, "writer": writer}
     given |= {"mode": mode, "tools": listed(tools)}
     try:
+        refuse_broken({"question": question} | given)
         settings = _settled({name: value for name, value in given.items() if value is not None})
     except FusionError as error:
         raise typer.Exit(refused(error, as_json=as_json)) from None
-    found = estimate_run(settings, _history(db), make_estimate_price(), question=question)
+    found = estimate_run(settings, _history(db), make_estimate_price(), question=question or "")
     print_result(json.dumps(found, ensure_ascii=False) if as_json else estimate_table(found))
 
 
@@ -164,7 +170,7 @@ def _history(db: str | None) -> list["CallSize"]:
     except FusionError as error:
         told = str(error)
     except faults() as error:
-        told = redact(str(error))
+        told = damage(error) or redact(str(error))
     tell(f"warning: past runs cannot be read: {told}")
     return []
 

@@ -51,7 +51,7 @@ async def follow(
             return await follow(live, as_json=False, as_events=False, strict=strict, quiet=quiet, runs=runs)
         return _exit_code(result, strict=strict)
     if as_json:
-        print_result(json.dumps(result, ensure_ascii=False))
+        print_result(json.dumps(result, ensure_ascii=False), hint=_kept(result))
     elif not as_events:
         show_result(result, quiet=quiet, seconds=view.seconds(time.time()) if view.began else None)
     return _exit_code(result, strict=strict)
@@ -69,12 +69,17 @@ def show_result(result: dict[str, Any], *, quiet: bool = False, seconds: float |
 
         print_page(result)
     else:
-        print_result(terminal.answer_text(result))
+        print_result(terminal.answer_text(result), hint=_kept(result))
     if quiet:
         return
     gap = [""] if width else []
     costs = [*terminal.cost_table(result, width), *terminal.tool_lines(result, width)]
     tell(*gap, *costs, *gap, *terminal.closing_lines(result, seconds, width=width))
+
+
+def _kept(result: dict[str, Any]) -> str:
+    show = terminal.command(f"show {result['run_id'][:8]}")
+    return f"the answer is stored: {show}"
 
 
 class _Display(Protocol):
@@ -125,7 +130,8 @@ class _Records(_Printed):
 
     def show(self, event: "Event") -> None:
         terminal.note(self.view, event)
-        print_result(json.dumps(event, ensure_ascii=False, default=str))
+        hint = f"go on with: {terminal.command(f'resume {self.view.run_id[:8]}')}"
+        print_result(json.dumps(event, ensure_ascii=False, default=str), hint=hint)
 
 
 def _display(view: terminal.RunView, *, as_events: bool, quiet: bool) -> _Display | None:

@@ -72,7 +72,7 @@ def show_run(run: RunId, db: Database = None, as_json: AsJson = False) -> None:
             show_result(result)
         return 0
 
-    with_runs(db, work, as_json=as_json)
+    with_runs(db, work, as_json=as_json, given={"run": run})
 
 
 @runs_app.command("resume", epilog=CODES)
@@ -107,7 +107,7 @@ def resume_run(
         live = await runs.resume(run, decision)
         return await follow(live, as_json=as_json, as_events=events, strict=False, quiet=quiet, runs=runs)
 
-    with_runs(db, work, as_json=as_json)
+    with_runs(db, work, as_json=as_json, given={"run": run, "reason": reason, **changes})
 
 
 @runs_app.command("fork", epilog=CODES)
@@ -138,7 +138,8 @@ def fork_run(
         live = await runs.begin_fork(plan)
         return await follow(live, as_json=as_json, as_events=events, strict=False, quiet=quiet, runs=runs)
 
-    with_runs(db, work, as_json=as_json)
+    named = {"run": run, "judge": judge, "writer": writer, "seat": add_seat}
+    with_runs(db, work, as_json=as_json, given=named)
 
 
 @runs_app.command("delete")
@@ -165,7 +166,7 @@ def delete_run(
         print_result(json.dumps({"deleted": row["run_id"]}) if as_json else f"deleted {row['run_id'][:8]}")
         return 0
 
-    with_runs(db, work, as_json=as_json)
+    with_runs(db, work, as_json=as_json, given={"run": run})
 
 
 async def _so_far(row: Any, runs: "Runs") -> terminal.RunView:

@@ -129,9 +129,11 @@ def _decided(state: FusionState, settings: FusionSettings, answer: ApprovalDecis
     decision = answer["decisions"][0]
     if decision["type"] == "reject":
         return {"decision": {"kind": "refused"}, "status": _refused(decision.get("message", ""))}
-    action = decision.get("edited_action")
-    if decision["type"] != "edit" or not action:
+    if decision["type"] == "approve":
         return {}
+    action = decision.get("edited_action")
+    if not action:
+        raise SettingsError("edit without edited_action", field="edited_action", hint="approve, or say what to change")
     edited = _edited(settings, waiting_seats(state), action["args"], has_answers=bool(state.get("results")))
     return {"settings": settle(edited, stored=None).dump()}
 

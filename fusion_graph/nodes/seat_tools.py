@@ -11,6 +11,7 @@ from langchain_core.tools import BaseTool
 from langgraph.prebuilt import ToolNode
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 
 from fusion_graph import prompts
 from fusion_graph.calls import inside_fusion, run_scope, time_limit
@@ -112,12 +113,25 @@ class _Watch:
         except TimeoutError:
             text = f"{call['name']} gave no result within {self._seconds:g} s; try something else"
             message = ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
+        except SystemExit as exited:  # of code made for a command line
+            text = f"{call['name']} gave no result: it exited with {exited.code!r}"
+            message = ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
+        if isinstance(message, Command):
+            message = _answer_in(message, call)
         if isinstance(message, ToolMessage) and request.tool is not None:
             message.additional_kwargs["executed"] = True
         sources = _sources(message, self._seat, self._plan)
         error = {"reason": str(message.text)[:200]} if getattr(message, "status", "") == "error" else {}
         self._emit({"type": "tool_finished", **told, "sources": sources, **error})
         return message
+
+
+def _answer_in(command: Command[Any], call: ToolCall) -> ToolMessage:
+    """Return the message that a Command of a tool holds for its call; the rest is for the state of some other graph."""
+    update = command.update if isinstance(command.update, dict) else {}
+    held = [message for message in update.get("messages") or [] if isinstance(message, ToolMessage)]
+    own = [message for message in held if message.tool_call_id == call["id"]]
+    return own[0] if own else ToolMessage("", tool_call_id=str(call["id"]), name=call["name"])
 
 
 def _target(call: ToolCall) -> str:

@@ -43,7 +43,6 @@ async def _answered(live: Run, turn: Turn, request: Request, owner: str) -> Resp
     result.add_done_callback(lambda task: task.cancelled() or task.exception())  # its client may be gone
     if turn.stream:
         kind, pieces = "text/event-stream", chat_stream(live, result, completion, turn.stop)
-        headers["cache-control"] = "no-store"
     else:
         answer = asyncio.ensure_future(_whole(result, turn.stop, completion))
         await asyncio.wait([answer], timeout=BYTE_EVERY)

@@ -35,6 +35,7 @@ _MAX_CHARS = 2000  # of a message: it may quote what a client sent
 _MIN_SECRET = 8  # shorter ones are words
 _SERVERS = 5  # hundreds: what is the server's fault
 NO_RETRY = {"x-should-retry": "false"}  # the OpenAI SDKs, LangChain and LiteLLM would pay for another run
+_WORTH_A_RETRY = frozenset({408, 429})  # nothing was begun
 
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,11 @@ def error_body(status: int, message: str, param: str | None = None) -> dict[str,
     """Return an error as OpenAI's API has it, with an integer code, which OpenRouter's SDKs demand."""
     kind = _TYPES.get(status, "server_error" if status // 100 == _SERVERS else "invalid_request_error")
     return {"error": {"message": _shown(message), "type": kind, "code": status, "param": param}}
+
+
+def retry_told(status: int) -> dict[str, str]:
+    """Return what keeps clients from asking again, where that could be paid twice."""
+    return {} if status in _WORTH_A_RETRY else NO_RETRY
 
 
 def log_fault(error: BaseException, request: str, authorization: str = "") -> None:
@@ -119,4 +125,4 @@ def status_of(error: FusionError) -> int:
 
 
 def _answer(status: int, message: str, param: str | None = None, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(error_body(status, message, param), status, {**NO_RETRY, **(headers or {})})
+    return JSONResponse(error_body(status, message, param), status, {**retry_told(status), **(headers or {})})

@@ -117,6 +117,8 @@ async def _items(
     found = input_items(await find(request.app.state.runs, owner, response_id))
     found = found if order == "asc" else found[::-1]
     first = next((number for number, item in enumerate(found, 1) if item["id"] == after), 0)
+    if after and not first:
+        raise RefusedError(400, f"after: there is no item {after[:100]!r}; give the last_id of a page", param="after")
     page, more = found[first : first + limit], first + limit < len(found)
     ends = {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
     return {"object": "list", "data": page, **ends, "has_more": more}
@@ -166,8 +168,7 @@ def _streamed(
 ) -> Response:
     pieces = _events(request.app.state.runs, row, after, shows_work=shows_work)
     heard = request.app.state.audience.hear(row["run_id"], pieces, cancels=cancels)
-    headers = _headers(row) | {"cache-control": "no-store"}
-    return StreamingResponse(heard, media_type="text/event-stream", headers=headers)
+    return StreamingResponse(heard, media_type="text/event-stream", headers=_headers(row))
 
 
 async def _events(runs: Runs, row: RunRow, after: int, *, shows_work: bool) -> AsyncGenerator[bytes, None]:

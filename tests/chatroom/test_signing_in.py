@@ -45,6 +45,28 @@ def test_a_wrong_key_is_told_so_and_forgotten(guarded: Served, visit: Visit) -> 
     expect(room.button("Sign out")).to_be_hidden()
 
 
+@pytest.mark.parametrize("typed", [f"  {KEY}\n", f"\u200b{KEY}\ufeff", f"{KEY[:5]}\u2060{KEY[5:]}\u00a0"])
+def test_what_is_copied_along_with_a_key_and_not_seen_is_no_part_of_it(
+    guarded: Served, visit: Visit, typed: str
+) -> None:
+    signed_in(visit, guarded, typed)
+
+
+def test_what_no_key_can_be_is_told_and_may_be_mended(guarded: Served, visit: Visit) -> None:
+    room = visit(guarded)
+    room.faults.expect("status of 401")
+    field = room.page.get_by_label("API key")
+    field.fill(f"{KEY}☃")
+    room.press("Enter")
+
+    expect(room.page.get_by_role("alert").filter(has_text="No key has a character like “☃”.")).to_be_visible()
+    expect(field).to_be_focused()
+    expect(field).to_have_value(f"{KEY}☃")
+    field.fill(KEY)
+    room.press("Enter")
+    expect(room.title).to_have_text("Ask a panel")
+
+
 def test_with_a_key_one_asks_and_reloads(guarded: Served, visit: Visit) -> None:
     room = signed_in(visit, guarded).ask().ended()
 
@@ -67,6 +89,35 @@ def test_who_signs_out_is_asked_again(guarded: Served, visit: Visit) -> None:
 
     expect(room.title).to_have_text("Sign in")
     assert room.page.evaluate("JSON.stringify([localStorage, sessionStorage])").count(KEY) == 0
+
+
+def left(room: Room) -> None:
+    """Sign out of a run, and go back to it."""
+    room.button("Sign out").click()
+    expect(room.title).to_have_text("Sign in")
+    room.page.go_back(wait_until="commit")
+    expect(room.title).to_have_text("Sign in")
+    expect(room.page.get_by_text("Is this mine?")).to_have_count(0)
+    expect(room.button("Sign out")).to_be_hidden()
+
+
+def test_who_goes_back_after_signing_out_sees_no_run(guarded: Served, visit: Visit) -> None:
+    room = signed_in(visit, guarded).ask("Is this mine?").ended()
+
+    left(room)
+
+    kept = "fetch(`/v1/responses/${location.pathname.split('/')[2]}/details`, {cache: 'only-if-cached', mode: 'same-origin'})"
+    assert room.page.evaluate(f"{kept}.then((found) => found.status, () => 0)") in {0, 504}
+    room.faults.expect("status of 504|ERR_CACHE_MISS")
+
+
+def test_a_page_that_comes_back_as_it_was_left_shows_its_next_reader_nothing(guarded: Served, visit: Visit) -> None:
+    room = signed_in(visit, guarded).ask("Is this mine?").ended()
+
+    room.page.evaluate("sessionStorage.clear(); dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+
+    expect(room.title).to_have_text("Sign in")
+    expect(room.page.get_by_text("Is this mine?")).to_have_count(0)
 
 
 def test_nobody_sees_the_runs_of_another(guarded: Served, visit: Visit) -> None:

@@ -294,6 +294,7 @@ def test_a_key_has_only_so_many_runs_at_a_time(serve: Serve) -> None:
     first.join()
 
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
+    assert "x-should-retry" not in refused.headers
     error = refused.json()["error"]
     assert (error["code"], error["type"]) == (429, "rate_limit_error")
     assert served.chat("Another?").status_code == 200

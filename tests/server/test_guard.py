@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 import socket
 from typing import Any
 
@@ -10,9 +11,10 @@ from fusion_graph.errors import SettingsError
 from fusion_graph.server.access import guard
 from fusion_graph.server.access.guard import Guard
 from fusion_graph.server.access.keys import Keys
-from tests.server.conftest import Serve, Served
+from tests.server.conftest import PANEL, Serve, Served, judge_and_writer
 
 KEY = "a-key-that-nobody-guesses"
+ASKED: dict[str, Any] = {"model": "fusion", "plugins": [PANEL], "input": "What?"}
 
 
 def get(served: Served, path: str = "/v1/models", **headers: str) -> httpx.Response:
@@ -112,6 +114,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(served: Served, monkeypatch
         told = half_open.recv(4096)
 
     assert told.startswith(b"HTTP/1.1 408")
+    assert b"x-should-retry" not in told
     assert get(served).status_code == 200
 
 
@@ -169,11 +172,47 @@ def test_keys_come_from_environment_and_file_and_are_not_kept(tmp_path: Any) -> 
 
 @pytest.mark.parametrize(
     ("environ", "said"),
-    [({"FUSION_API_KEYS": "short"}, "too short"), ({"FUSION_API_KEYS_FILE": "/nowhere/keys"}, "cannot be read")],
+    [
+        ({"FUSION_API_KEYS": "short"}, "too short"),
+        ({"FUSION_API_KEYS_FILE": "/nowhere/keys"}, "cannot be read"),
+        ({"FUSION_API_KEYS": ","}, "FUSION_API_KEYS = ',' holds no key"),
+        ({"FUSION_API_KEYS": " , ,", "FUSION_API_KEYS_FILE": os.devnull}, "FUSION_API_KEYS = ', ,' holds no key"),
+        ({"FUSION_API_KEYS_FILE": os.devnull}, f"FUSION_API_KEYS_FILE = '{os.devnull}' holds no key"),
+    ],
 )
 def test_keys_that_cannot_be_are_refused(environ: dict[str, str], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         Keys.from_environ(environ)
+
+
+@pytest.mark.parametrize("environ", [{}, {"FUSION_API_KEYS": " "}, {"FUSION_API_KEYS_FILE": ""}])
+def test_a_variable_that_says_nothing_is_none(environ: dict[str, str]) -> None:
+    assert not Keys.from_environ(environ)
+
+
+@pytest.mark.parametrize("key", [KEY, "another-key-of-length"])
+def test_no_browser_keeps_what_a_key_is_told(serve: Serve, key: str) -> None:
+    served = serve(keys=[KEY], judge=judge_and_writer)
+    run_id = served.chat(headers={"authorization": f"Bearer {KEY}"}).headers["x-fusion-run-id"]
+    paths = ["/metrics", "/v1/models", "/v1/nowhere", "/v1/fusion", "/v1/responses"]
+    paths += [f"/v1/responses/{run_id}{rest}" for rest in ("", "?stream=true", "/input_items", "/details", "/cancel")]
+
+    found = {path: get(served, path, authorization=f"Bearer {key}").headers["cache-control"] for path in paths}
+
+    assert found == dict.fromkeys(paths, "no-store")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_no_browser_keeps_an_answer_or_its_stream(
+    served: Served,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    found = [
+        served.chat(stream=stream),
+        httpx.post(f"{served.url}/v1/responses", json=ASKED | {"stream": stream}, timeout=30),
+    ]
+
+    assert [(each.status_code, each.headers.get_list("cache-control")) for each in found] == [(200, ["no-store"])] * 2
 
 
 async def test_the_guard_lets_other_kinds_of_traffic_pass() -> None:

@@ -1,17 +1,20 @@
 """What one key may take: requests a minute, runs at a time, US dollars a day."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from openai import OpenAI
 
 from fusion_graph.deployment import Parts
 from fusion_graph.errors import SettingsError
 from fusion_graph.server.access import limits
 from fusion_graph.server.config import ServerConfig
+from tests.commands import wait_until
 from tests.server.conftest import PANEL, Serve, judge_and_writer
 from tests.server.responses.asking import ask
 from tests.server.talk import dear, held
@@ -31,6 +34,7 @@ def test_a_key_makes_only_so_many_requests_a_minute(serve: Serve, monkeypatch: p
     assert statuses == [200, 200]
     assert (refused.status_code, refused.json()["error"]["type"]) == (429, "rate_limit_error")
     assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert "x-should-retry" not in refused.headers
     assert (other.status_code, later.status_code) == (200, 200)
 
 
@@ -91,6 +95,30 @@ def test_runs_in_the_background_are_under_way_as_well(serve: Serve, body: dict[s
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, 429)
     assert refused.headers["retry-after"]
     assert (fetched.json()["status"], other.status_code) == ("in_progress", 200)
+
+
+def test_openais_sdk_waits_for_a_place_and_asks_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, go, waits = held()
+    served = serve(limits={"max_runs": 1}, east=waits, judge=judge_and_writer)
+    ask(served, background=True)
+    assert asked.wait(20)
+    monkeypatch.setattr(limits, "PLACE_SECONDS", 1)
+    another: Any = {"model": "fusion", "messages": [{"role": "user", "content": "Another?"}]}
+
+    with (
+        OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=9) as sdk,
+        ThreadPoolExecutor() as threads,
+    ):
+        create: Any = sdk.chat.completions.with_raw_response.create
+        coming = threads.submit(create, **another, extra_body={"plugins": [PANEL]})
+        try:
+            wait_until(lambda: 'status="429"' in httpx.get(f"{served.url}/metrics").text)
+        finally:
+            go.set()
+        told = coming.result(30)
+
+    assert told.retries_taken > 0
+    assert told.parse().choices[0].message.content == "The answer is 1 [1]."
 
 
 def test_what_a_key_has_spent_within_a_day_is_its_limit(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from fusion_graph.server.errors import NO_RETRY, error_body, log_fault
+from fusion_graph.server.errors import error_body, log_fault, retry_told
 from fusion_graph.urls import is_loopback
 
 MAX_BODY = 8 * 1024 * 1024  # bytes
@@ -47,6 +47,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        send = _unkept(send)
         headers = dict(scope["headers"])
         if refusal := self._refusal(scope, headers):
             await self._refuse(send, *refusal)
@@ -79,7 +80,7 @@ class Guard:
         self._refused(status)
         body = json.dumps(error_body(status, message)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        headers += [(name.encode(), value.encode()) for name, value in NO_RETRY.items()]
+        headers += [(name.encode(), value.encode()) for name, value in retry_told(status).items()]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -118,6 +119,19 @@ def _again(messages: list[MutableMapping[str, Any]], receive: Receive) -> Receiv
         return next(left, None) or await receive()
 
     return give
+
+
+def _unkept(send: Send) -> Send:
+    """Return what sends an answer so that no browser keeps it, unless it says for itself how it may be kept."""
+
+    async def say(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            if b"cache-control" not in dict(headers):
+                message = {**message, "headers": [*headers, (b"cache-control", b"no-store")]}
+        await send(message)
+
+    return say
 
 
 def _host(authority: str) -> str:

@@ -34,9 +34,10 @@ class Keys:
         A key that ends in `:plain` is for a client that takes no items and events but OpenAI's own.
 
         Raises:
-            SettingsError: a key is too short, or the file cannot be read.
+            SettingsError: a key is too short, there is none in what is set, or the file cannot be read.
         """
-        found = [key.strip() for key in environ.get(VARIABLE, "").split(",")]
+        given = environ.get(VARIABLE, "").strip()
+        found = [key.strip() for key in given.split(",")]
         if path := environ.get(FILE_VARIABLE, "").strip():
             try:
                 lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
@@ -49,7 +50,12 @@ class Keys:
                     hint=hint,
                 ) from error
             found += [line.strip() for line in lines if not line.lstrip().startswith("#")]
-        return cls([key for key in found if key])
+        found = [key for key in found if key]
+        if (given or path) and not found:
+            field, value = (VARIABLE, given) if given else (FILE_VARIABLE, path)
+            hint = "give it a key, or unset it: the server then answers its own machine only"
+            raise SettingsError(f"{field} = {value!r} holds no key", field=field, value=value, hint=hint)
+        return cls(found)
 
     def __bool__(self) -> bool:
         return bool(self._hashes)

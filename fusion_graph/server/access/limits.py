@@ -13,6 +13,7 @@ from fusion_graph.server.errors import RefusedError
 from fusion_graph.spending import spending
 
 _MINUTE, _DAY = 60.0, 86_400.0
+PLACE_SECONDS = 10  # after which a place may be free
 
 
 @dataclass(slots=True)
@@ -57,9 +58,11 @@ class Limits:
         slots = self._taken(owner)
         if self.under_way >= self._config.max_runs_in_all:
             said = f"{self._config.max_runs_in_all} runs are under way on this server"
-            raise RefusedError(429, said, retry_after="10")
+            raise RefusedError(429, said, retry_after=str(PLACE_SECONDS))
         if len(slots) >= self._config.max_runs:
-            raise RefusedError(429, f"{self._config.max_runs} runs are under way for this key", retry_after="10")
+            raise RefusedError(
+                429, f"{self._config.max_runs} runs are under way for this key", retry_after=str(PLACE_SECONDS)
+            )
         slot = slots[run_id] = Slot()
         try:
             yield slot

@@ -1,11 +1,13 @@
 """What is asked of a run that is there: to go on, with an approver's decision if it waits for one; to be forked."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from fusion_graph.checked import Checked
+from fusion_graph.checked import Checked, shown
+from fusion_graph.errors import SettingsError
 from fusion_graph.nodes.approve import amount_in, names_in
 from fusion_graph.prompts import FUSION_TOOL_NAME
 from fusion_graph.seats import Seat
@@ -16,6 +18,7 @@ from fusion_graph.server.asked.payloads import check_payload
 from fusion_graph.settings import MAX_SEATS
 
 _T = TypeVar("_T", bound=Checked)
+APPROVAL = 'send {"decision": {"decisions": [{"type": "approve"}]}}, or of the type edit or reject'
 
 
 class _Part(BaseModel):
@@ -83,6 +86,13 @@ class ResumeRequest(Checked):
     """What a run is told to go on with; a body may be missing."""
 
     decision: Decisions | None = Field(None, description="Where the run waits for approval: approve, edit or reject")
+
+    @field_validator("decision", mode="before")
+    @classmethod
+    def _check_decision(cls, given: Any) -> Any:
+        if given is not None and not isinstance(given, Mapping):
+            raise SettingsError(f"decision = {shown(given)} is no object", field="decision", value=given, hint=APPROVAL)
+        return given
 
     @property
     def models(self) -> list[str]:

@@ -68,14 +68,14 @@ class StepCount(Checked):
     """Stop server tools after so many steps."""
 
     type: Literal["step_count_is"]
-    step_count: int = Field(ge=1)
+    step_count: int = Field(ge=1, description="How many steps, 1 or more")
 
 
 class MaxCost(Checked):
     """Stop server tools when the run has cost so many US dollars."""
 
     type: Literal["max_cost"]
-    max_cost_in_dollars: float = Field(gt=0)
+    max_cost_in_dollars: float = Field(gt=0, description="How many US dollars, more than 0")
 
 
 def parse_response(

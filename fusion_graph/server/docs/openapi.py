@@ -28,7 +28,7 @@ _REFUSALS = {
     409: "Another process is at work on this run, or it is past what is asked for",
     413: "The body is too long",
     422: "This Idempotency-Key came with another body before",
-    429: "Too many requests, or runs under way",
+    429: "Too many requests, or runs under way; nothing was begun, so clients may ask again",
     500: "A fault of this server",
     503: "A key or a package of a provider is missing",
 }
@@ -38,6 +38,8 @@ _HEADERS = {
     "x-fusion-run-id": {"schema": {"type": "string"}, "description": "The run", "required": True},
     "x-should-retry": {"schema": {"const": "false"}, "description": "A run that failed is not to be paid again"},
 }
+_WAIT = {"schema": {"type": "string"}, "description": "Seconds until it may be asked again"}
+_TOLD_WITH: dict[int, dict[str, Any]] = {429: {"headers": {"retry-after": _WAIT}}}
 _EVENTS = {
     "schema": {"type": "string", "description": "Events of the Responses API; the last line of data says [DONE]"}
 }
@@ -181,7 +183,7 @@ def _keyed(app: FastAPI) -> dict[str, Any]:
 def _responses(shape: Any, description: str, refusals: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
     found: dict[int | str, dict[str, Any]] = {200: {"model": shape, "description": description}}
     for status in sorted(refusals):
-        found[status] = {"model": Error, "description": _REFUSALS[status]}
+        found[status] = {"model": Error, "description": _REFUSALS[status], **_TOLD_WITH.get(status, {})}
     # Without a default the framework would promise its own shape for 422.
     return found | {"default": {"model": Error, "description": "Any other"}}
 

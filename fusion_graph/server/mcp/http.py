@@ -15,7 +15,7 @@ from fusion_graph.runs import Runs, open_runs
 from fusion_graph.server.access.guard import Guard, Receive, Scope, Send
 from fusion_graph.server.access.limits import Limits
 from fusion_graph.server.config import ServerConfig
-from fusion_graph.server.errors import NO_RETRY, RefusedError, error_body
+from fusion_graph.server.errors import RefusedError, error_body, retry_told
 from fusion_graph.server.mcp.arguments import MAX_WAIT_SECONDS
 from fusion_graph.server.mcp.server import VERSION, make_server
 from fusion_graph.server.mcp.tools import Tools
@@ -68,7 +68,7 @@ class _Door:
         try:
             owner = self._admitted(Headers(scope=scope).get("authorization"))
         except RefusedError as error:
-            body, headers = error_body(error.status, str(error)), NO_RETRY | error.headers
+            body, headers = error_body(error.status, str(error)), retry_told(error.status) | error.headers
             await JSONResponse(body, error.status, headers)(scope, receive, send)
             return
         scope["state"] = {**scope.get("state", {}), "owner": owner}

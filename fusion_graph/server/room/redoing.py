@@ -14,7 +14,7 @@ from fusion_graph.forks import ForkPlan
 from fusion_graph.runs import Runs
 from fusion_graph.schemas import ENDED
 from fusion_graph.server.access.owners import Owner
-from fusion_graph.server.asked.again import ForkRequest, ResumeRequest, parse_again
+from fusion_graph.server.asked.again import APPROVAL, ForkRequest, ResumeRequest, parse_again
 from fusion_graph.server.asked.responses import TOLD
 from fusion_graph.server.deliberations import noted
 from fusion_graph.server.errors import NO_RETRY, RefusedError
@@ -74,8 +74,7 @@ def _refuse_vain(row: RunRow, wanted: ResumeRequest) -> None:
     if status in ENDED:
         raise RefusedError(409, f"{run} has ended: it is {status}; fork it, or ask again")
     if status == "interrupted" and wanted.decision is None:
-        said = f"{run} waits for approval: give a decision, such as {{'decisions': [{{'type': 'approve'}}]}}"
-        raise RefusedError(400, said, param="decision")
+        raise RefusedError(400, f"{run} waits for approval: {APPROVAL}", param="decision")
     if status != "interrupted" and wanted.decision is not None:
         raise RefusedError(409, f"{run} does not wait for approval: it is {status}", param="decision")
 

@@ -347,6 +347,7 @@ def test_openais_sdk_does_all_that_can_be_done_with_a_response(served: Served) -
     [
         *(("/input_items", {"limit": limit}, "limit") for limit in (0, 101, "many")),
         *(("/input_items", {"order": order}, "order") for order in ("up", "", "descending")),
+        ("/input_items", {"after": "zz"}, "after"),
         *(("", {"starting_after": number, "stream": "true"}, "starting_after") for number in (-2, "first", 1.5)),
         ("", {"stream": "perhaps"}, "stream"),
     ],

@@ -445,6 +445,19 @@ def test_a_condition_that_is_not_taken_here_is_named_with_those_that_are(
     assert [word for word in (condition["type"], "step_count_is", "max_cost") if word not in message] == []
 
 
+@pytest.mark.contract("7.20")
+@pytest.mark.parametrize(
+    ("condition", "most"),
+    [
+        ({"type": "step_count_is"}, "1 or more"),
+        ({"type": "step_count_is", "step_count": 0}, "1 or more"),
+        ({"type": "max_cost", "max_cost_in_dollars": 0}, "more than 0"),
+    ],
+)
+def test_a_condition_that_cannot_be_is_told_with_what_can(served: Served, condition: dict[str, Any], most: str) -> None:
+    assert refused(ask(served, stop_server_tools_when=[condition]))["message"].endswith(most)
+
+
 @pytest.mark.contract("7.24")
 @pytest.mark.parametrize("rest", [{"analysis_models": []}, {"max_tool_calls": 17}, {"colour": "red"}])
 def test_plugin_and_server_tool_have_the_limits_that_they_have_in_chat(served: Served, rest: dict[str, Any]) -> None:

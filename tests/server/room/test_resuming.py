@@ -179,6 +179,19 @@ def test_a_decision_that_is_none_is_refused_naming_the_field(served: Served, bod
     assert details(served, response_id)["status"] == "interrupted"
 
 
+@pytest.mark.parametrize("body", [{}, {"decision": None}, {"decision": "yes"}, {"decision": [{"type": "approve"}]}])
+def test_who_gives_no_decision_is_told_what_to_send(served: Served, body: Any) -> None:
+    response_id = waiting(served)
+    message = refused(resume(served, response_id, body))["message"]
+
+    _, _, told = message.partition("send ")
+    sent, _ = json.JSONDecoder().raw_decode(told)
+
+    assert "instance of" not in message
+    assert resume(served, response_id, sent).status_code == 200
+    assert text_of(ended(served, response_id)) == ANSWER
+
+
 @pytest.mark.parametrize(
     ("args", "field"),
     [

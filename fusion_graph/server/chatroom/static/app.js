@@ -11,16 +11,24 @@ import { runPage } from "./run_page.js";
 const main = document.getElementById("main");
 const out = document.getElementById("sign-out");
 let leaving = new AbortController();
+let reader = null; // the key that the screen was filled with
 
 out.addEventListener("click", () => {
   key.clear();
   location.assign("/");
 });
 
+addEventListener("pageshow", (event) => {
+  if (!event.persisted || key.get() === reader) return;
+  fill(main); // the browser shows the page as it was left, and its reader has signed out since
+  show();
+});
+
 async function show(state = {}) {
   leaving.abort();
   leaving = new AbortController();
   const { signal } = leaving;
+  reader = key.get();
   out.hidden = !key.get();
   for (const link of document.querySelectorAll(".top nav a")) {
     link.pathname === location.pathname
@@ -71,10 +79,18 @@ function signIn() {
   const wasWrong = Boolean(key.get());
   const field = h("input", { id: "key", type: "password", autocomplete: "current-password", required: true });
   const keep = h("input", { type: "checkbox" });
+  const told = h("div", { role: "alert" }, wasWrong ? banner("err", "This server does not know that key.") : null);
   const enter = (event) => {
     event.preventDefault();
-    key.set(field.value.trim(), keep.checked);
-    show({ isMoved: true });
+    const given = field.value.replace(/[\p{Cc}\p{Cf}]/gu, "").trim(); // copied along, and not seen
+    const [odd] = given.match(/[^\0-\xff]/u) ?? []; // no header can carry it
+    if (given && !odd) {
+      key.set(given, keep.checked);
+      show({ isMoved: true });
+      return;
+    }
+    fill(told, banner("err", odd ? `No key has a character like “${odd}”. Copy the key again.` : "That is no key."));
+    field.focus();
   };
   document.title = "Fusion · sign in";
   key.clear();
@@ -82,7 +98,7 @@ function signIn() {
   fill(
     main,
     h("h1", { tabindex: "-1" }, "Sign in"),
-    wasWrong ? banner("err", "This server does not know that key.") : null,
+    told,
     h(
       "form",
       { class: "ask", onsubmit: enter },
