@@ -62,7 +62,9 @@ def test_who_skips_to_the_content_keeps_what_was_typed(room: Room) -> None:
 
 def test_no_letter_is_a_shortcut(serve: Serve, visit: Visit) -> None:
     room = STATES["finished"](serve, visit)
-    expect(room.page.get_by_role("button", name="Compare again ·")).to_be_visible()  # with its price, the last to come
+    # With what redoing and asking on would cost, the last to come.
+    expect(room.page.get_by_role("button", name="Compare again ·")).to_be_visible()
+    expect(room.page.locator("main")).to_contain_text("No price is known of north")
     before = room.page.locator("main").inner_html()
     room.title.focus()
 
