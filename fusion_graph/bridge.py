@@ -22,6 +22,7 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 T = TypeVar("T")
+C = TypeVar("C", RunnableConfig, RunnableConfig | None)
 _MOST_STEPS = 10_000  # as good as none
 _CHECKPOINTER = "__pregel_checkpointer"  # where a parent graph passes its own to a graph that is one of its nodes
 
@@ -115,23 +116,23 @@ class BridgedGraph(CompiledStateGraph[Any, Any, Any, Any]):
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Any:  # noqa: A002 - LangGraph's
         """Run the graph to its end. See `Pregel.invoke`."""
-        bridged = self._bridged(config)
-        return wait_for(lambda: self.ainvoke(input, bridged, **options), _bridged_context())
+        graph, config = self._bridged(), _for_bridge(config)
+        return wait_for(lambda: graph.ainvoke(input, config, **options), _bridged_context())
 
     def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # noqa: A002
         """Yield what the graph streams. See `Pregel.stream`."""
-        bridged = self._bridged(config)
-        yield from iterate(lambda: self.astream(input, bridged, **options), _bridged_context())
+        graph, config = self._bridged(), _for_bridge(config)
+        yield from iterate(lambda: graph.astream(input, config, **options), _bridged_context())
 
     def update_state(self, config: RunnableConfig, *arguments: Any, **options: Any) -> RunnableConfig:
         """Write into a thread's state as a node would. See `Pregel.update_state`."""
-        bridged = cast("RunnableConfig", self._bridged(config))
-        return wait_for(lambda: self.aupdate_state(bridged, *arguments, **options), _bridged_context())
+        graph, config = self._bridged(), _for_bridge(config)
+        return wait_for(lambda: graph.aupdate_state(config, *arguments, **options), _bridged_context())
 
     def bulk_update_state(self, config: RunnableConfig, *arguments: Any, **options: Any) -> RunnableConfig:
         """Write into a thread's state, several times. See `Pregel.bulk_update_state`."""
-        bridged = cast("RunnableConfig", self._bridged(config))
-        return wait_for(lambda: self.abulk_update_state(bridged, *arguments, **options), _bridged_context())
+        graph, config = self._bridged(), _for_bridge(config)
+        return wait_for(lambda: graph.abulk_update_state(config, *arguments, **options), _bridged_context())
 
     def astream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> AsyncIterator[Any]:  # noqa: A002
         """Yield what the graph streams. See `Pregel.astream`, which `ainvoke` reads.
@@ -143,13 +144,10 @@ class BridgedGraph(CompiledStateGraph[Any, Any, Any, Any]):
             config = {**(config or {}), "recursion_limit": _MOST_STEPS}
         return super().astream(input, config, **options)
 
-    def _bridged(self, config: RunnableConfig | None) -> RunnableConfig | None:
-        """Return the config of a sync call, with its checkpointer as the background loop can use it."""
-        config = _for_bridge(config)
-        if _checkpointer_in(config) or _checkpointer_in(var_child_runnable_config.get()):
-            return config
+    def _bridged(self) -> "BridgedGraph":
+        """Return this graph with its checkpointer as the background loop can use it."""
         usable = _usable(self.checkpointer)
-        return config if usable is self.checkpointer else _with_checkpointer(config, usable)
+        return self if usable is self.checkpointer else self.copy({"checkpointer": usable})
 
 
 def in_threads(saver: Any) -> Any:
@@ -246,16 +244,10 @@ def _bridged_context() -> Context:
     return context
 
 
-def _for_bridge(config: RunnableConfig | None) -> RunnableConfig | None:
+def _for_bridge(config: C) -> C:
     """Return the config of a call inside another graph, with that graph's checkpointer as the background loop can use it."""
-    found = _checkpointer_in(config)
-    return config if found is None else _with_checkpointer(config, _usable(found))
-
-
-def _with_checkpointer(config: RunnableConfig | None, saver: Any) -> RunnableConfig:
-    given = config or {}
-    return {**given, "configurable": {**(given.get("configurable") or {}), _CHECKPOINTER: saver}}
-
-
-def _checkpointer_in(config: RunnableConfig | None) -> Any:
-    return ((config or {}).get("configurable") or {}).get(_CHECKPOINTER)
+    given = (config or {}).get("configurable") or {}
+    if _CHECKPOINTER not in given:
+        return config
+    usable = {**given, _CHECKPOINTER: _usable(given[_CHECKPOINTER])}
+    return cast("C", {**(config or {}), "configurable": usable})

@@ -10,8 +10,6 @@ from langchain_core.tracers.context import _configure_hooks  # which has no publ
 from langchain_core.utils.function_calling import convert_to_json_schema
 
 from fusion_graph import bridge
-from fusion_graph.errors import SettingsError
-from fusion_graph.prompts import FUSION_TOOL_NAME
 from fusion_graph.schemas import Caller
 
 
@@ -21,14 +19,6 @@ def preset_of(model: str) -> dict[str, str]:
     if name == "fusion":
         return {}
     return {"preset": name.removeprefix("fusion/")}
-
-
-def refuse_own_name(tools: Sequence[Mapping[str, Any]]) -> None:
-    """Raise a SettingsError if a tool is called like the one by which the writer asks for the panel."""
-    if any((tool.get("function") or {}).get("name") == FUSION_TOOL_NAME for tool in tools):
-        message = f"tools: {FUSION_TOOL_NAME!r} is the panel's own name"
-        hint = 'give the tool another name: make_fusion_tool(..., name="panel")'
-        raise SettingsError(message, field="tools", value=FUSION_TOOL_NAME, hint=hint)
 
 
 def choice_of(choice: str | bool | dict[str, Any] | None, tools: Sequence[Mapping[str, Any]]) -> Any:  # noqa: FBT001

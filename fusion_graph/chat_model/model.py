@@ -31,7 +31,6 @@ from fusion_graph.chat_model.asking import (
     format_of,
     outside,
     preset_of,
-    refuse_own_name,
     tracers_of,
 )
 from fusion_graph.chat_model.telling import told_by, usable
@@ -39,6 +38,7 @@ from fusion_graph.deployment import Parts
 from fusion_graph.errors import SettingsError, did_you_mean
 from fusion_graph.events import LiveRun
 from fusion_graph.graph import build_graph
+from fusion_graph.nodes.decide import refuse_own_name
 from fusion_graph.saying import Saying, stopped
 from fusion_graph.schemas import Caller
 from fusion_graph.settings import FusionSettings
@@ -46,6 +46,8 @@ from fusion_graph.state import FusionInput
 from fusion_graph.tools import OwnTool
 
 _OF_OTHER_MODELS = frozenset({"api_key", "max_retries", "streaming"})  # given to any chat model; a run has its own
+
+_NAME_IT = 'give the tool another name: make_fusion_tool(..., name="panel")'
 
 
 class _Own:
@@ -164,7 +166,7 @@ class ChatFusion(BaseChatModel):
             SettingsError: a tool is called `fusion`, as the one by which the writer asks for the panel.
         """
         formatted = [convert_to_openai_tool(tool, strict=strict) for tool in tools]
-        refuse_own_name(formatted)
+        refuse_own_name(formatted, hint=_NAME_IT)
         return self.bind(tools=formatted, tool_choice=choice_of(tool_choice, formatted), **kwargs)
 
     def with_structured_output(
@@ -286,7 +288,7 @@ class ChatFusion(BaseChatModel):
             hint = "use the graph (build_fusion_graph) with a checkpointer"
             raise SettingsError("a chat model cannot wait for an approval", field="approve", value=True, hint=hint)
         caller = caller_of({"max_tokens": self.max_tokens, **kwargs})
-        refuse_own_name(caller.get("tools") or [])
+        refuse_own_name(caller.get("tools") or [], hint=_NAME_IT)
         return settings, caller
 
     @property

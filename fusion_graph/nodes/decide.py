@@ -1,6 +1,7 @@
 """`decide`: the outer model answers, calls the caller's tools, or asks for the panel."""
 
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, ToolMessage
@@ -8,6 +9,7 @@ from langgraph.runtime import Runtime
 
 from fusion_graph import prompts
 from fusion_graph.calls import Ask, Call, Reply
+from fusion_graph.errors import SettingsError
 from fusion_graph.nodes.asking import ask_with_room
 from fusion_graph.results import CAPPED
 from fusion_graph.schemas import Decision, RunStatus
@@ -33,6 +35,13 @@ async def decide(state: FusionState, runtime: Runtime[FusionSettings], *, ask: A
     )
     reply = await ask_with_room(ask, call, runtime.stream_writer, whole=False)
     return {"calls": reply.entries, **_decided(reply, runtime)}
+
+
+def refuse_own_name(tools: Sequence[Mapping[str, Any]], *, hint: str) -> None:
+    """Raise a SettingsError if a tool of the caller's is called like the one by which a model asks for the panel."""
+    if any((tool.get("function") or {}).get("name") == prompts.FUSION_TOOL_NAME for tool in tools):
+        said = f"tools: {prompts.FUSION_TOOL_NAME!r} is the panel's own name"
+        raise SettingsError(said, field="tools", value=prompts.FUSION_TOOL_NAME, hint=hint)
 
 
 def _decided(reply: Reply, runtime: Runtime[FusionSettings]) -> dict[str, Any]:

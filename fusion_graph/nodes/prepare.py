@@ -66,7 +66,7 @@ def _refuse_nothing(state: FusionState, messages: list[Any]) -> None:
     if not asked:
         said = "there is nothing to answer: messages holds no user message"
         raise SettingsError(said, field="messages", value=messages, hint=hint)
-    if not any(_says(part) for part in _parts(asked[-1])):
+    if _is_blank(asked[-1]):
         said = "there is nothing to answer: the last user message is empty"
         raise SettingsError(said, field="messages", value=asked[-1].content, hint=hint)
     if state.get("status") and isinstance(messages[-1], AIMessage):
@@ -74,15 +74,10 @@ def _refuse_nothing(state: FusionState, messages: list[Any]) -> None:
         raise SettingsError(said, field="messages", value=[], hint=hint)
 
 
-def _parts(message: BaseMessage) -> list[Any]:
-    return [message.content] if isinstance(message.content, str) else message.content
-
-
-def _says(part: Any) -> bool:
-    """Return whether a part of a message holds anything: text that is not all white space, an image, a file."""
-    if isinstance(part, Mapping) and part.get("type") == "text":
-        part = part.get("text") or ""
-    return bool(part.strip() if isinstance(part, str) else part)
+def _is_blank(message: BaseMessage) -> bool:
+    """Return whether a message holds nothing: no text but white space, no image, no file."""
+    others = [part for part in message.content if isinstance(part, Mapping) and part.get("type") != "text"]
+    return not others and not str(message.text).strip()
 
 
 def _refuse_unsaved_approval(settings: FusionSettings, runtime: Runtime[FusionSettings]) -> None:

@@ -111,11 +111,9 @@ class _Watch:
             async with time_limit(self._seconds, self._panel):
                 message = await execute(request)
         except TimeoutError:
-            text = f"{call['name']} gave no result within {self._seconds:g} s; try something else"
-            message = ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
+            message = _failed(call, f"{call['name']} gave no result within {self._seconds:g} s; try something else")
         except SystemExit as exited:  # of code made for a command line
-            text = f"{call['name']} gave no result: it exited with {exited.code!r}"
-            message = ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
+            message = _failed(call, f"{call['name']} gave no result: it exited with {exited.code!r}")
         if isinstance(message, Command):
             message = _answer_in(message, call)
         if isinstance(message, ToolMessage) and request.tool is not None:
@@ -182,6 +180,10 @@ def _not_run(call: ToolCall, over: str | None) -> ToolMessage:
         text = f"The arguments were not valid JSON: {str(call['args'][UNREADABLE])[:300]!r}. Send the call again."
     else:
         text = f"Not run: at most {MAX_CALLS_PER_STEP} calls go into one round. Ask again if it is still needed."
+    return _failed(call, text)
+
+
+def _failed(call: ToolCall, text: str) -> ToolMessage:
     return ToolMessage(text, tool_call_id=str(call["id"]), name=call["name"], status="error")
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from fusion_graph.checked import shown
 from fusion_graph.errors import SettingsError
-from fusion_graph.prompts import FUSION_TOOL_NAME
 
 CHOICES = ("none", "auto", "required")
 
@@ -43,15 +42,6 @@ def _name(function: Any, place: str) -> str:
     if not name:
         raise SettingsError(f"{place}.name = {name!r}", field=f"{place}.name", value=name, hint="give it a name")
     return str(name)
-
-
-def check_names(functions: Sequence[Mapping[str, Any]]) -> None:
-    """Raise a SettingsError if a function is called like the tool by which a model asks for the panel."""
-    if any(function["function"]["name"] == FUSION_TOOL_NAME for function in functions):
-        hint = "name it otherwise, or leave fusion out"
-        raise SettingsError(
-            f"tools: {FUSION_TOOL_NAME!r} is the panel's own name", field="tools", value=FUSION_TOOL_NAME, hint=hint
-        )
 
 
 def chosen(choice: Any, functions: Sequence[Mapping[str, Any]]) -> Any:

@@ -8,9 +8,10 @@ from langchain_core.messages import BaseMessage
 
 from fusion_graph.checked import shown
 from fusion_graph.errors import SettingsError
+from fusion_graph.nodes.decide import refuse_own_name
 from fusion_graph.schemas import Caller
 from fusion_graph.seats import MAX_TEMPERATURE
-from fusion_graph.server.asked.functions import check_names, chosen, functions_in
+from fusion_graph.server.asked.functions import chosen, functions_in
 from fusion_graph.server.asked.fusion_words import PLAIN, SERVER_TOOL, of_model, plugin_in, server_tool_in
 from fusion_graph.server.asked.housekeeping import is_housekeeping
 from fusion_graph.server.asked.messages import messages_in
@@ -68,7 +69,7 @@ def turn_of(
     if depth or is_housekeeping(messages, body) or (body.get("tool_choice") == "none" and settings["mode"] == "auto"):
         settings["mode"], forced = "never", False
     if settings["mode"] == "auto":
-        check_names(functions)
+        refuse_own_name(functions, hint="name it otherwise, or leave fusion out")
     caller, cancels = _caller(body, functions, forced=forced), options.on_disconnect == "cancel"
     stream, stop = _is_streamed(body.get("stream")), _stop(body.get("stop"))
     return Turn(messages, settings, caller, stream=stream, stop=stop, cancels=cancels)
