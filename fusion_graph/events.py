@@ -244,13 +244,17 @@ class LiveRun:
         """Whether the run has ended, in whatever way."""
         return self._task is not None and self._task.done()
 
-    def cancel_soon(self, status: RunState = "cancelled") -> None:
-        """Stop the run where it is, and store this status. What is done and paid stays in its checkpoints."""
+    def cancel_soon(self, status: RunState = "cancelled") -> bool:
+        """Stop the run where it is, and store this status. What is done and paid stays in its checkpoints.
+
+        Return whether it was still to be stopped.
+        """
         if self._task is None or self._is_stopped:  # a second time, it could not store how the run stands
-            return
+            return False
         self._is_stopped, self._stopped_as = True, status
         # Soon, not now: a task that has not begun would end without storing that, too.
         asyncio.get_running_loop().call_soon(self._task.cancel)
+        return True
 
     async def cancel(self, status: RunState = "cancelled") -> None:
         """Stop the run and wait until it has stopped."""

@@ -16,6 +16,7 @@ from langchain_core.messages import MessageLikeRepresentation
 
 from fusion_graph.claims import Claims
 from fusion_graph.deployment import Parts
+from fusion_graph.elsewhere import Elsewhere
 from fusion_graph.errors import SettingsError
 from fusion_graph.estimate import Estimate, without_role
 from fusion_graph.events import Graph, LiveRun, Narrator
@@ -24,14 +25,16 @@ from fusion_graph.graph import build_graph
 from fusion_graph.records import RunRecord, is_of, so_far
 from fusion_graph.retention import Retention
 from fusion_graph.savers import FencedSaver, make_saver
-from fusion_graph.schemas import Caller, Event, RunState
+from fusion_graph.schemas import Caller, Event
 from fusion_graph.seats import Seat
 from fusion_graph.settings import FusionSettings, load_settings
 from fusion_graph.spending import call_sizes
 from fusion_graph.starting import continue_ids, graph_config, graph_input, new_row, run_input, with_ids
 from fusion_graph.state import PanelState
 from fusion_graph.store import RunRow, RunStore, open_store
-from fusion_graph.summaries import ListedRun, Summaries
+from fusion_graph.summaries import Summaries
+
+_UNFINISHED = frozenset({"running", "stopped", "interrupted"})
 
 
 @asynccontextmanager
@@ -72,6 +75,7 @@ class Runs:
         self._parts = parts
         self._live: dict[str, LiveRun] = {}
         self._resuming = asyncio.Lock()
+        self.elsewhere = Elsewhere(store, self._live)
 
     async def start(
         self,
@@ -260,22 +264,17 @@ class Runs:
     async def get(self, run_id: str) -> RunRow:
         """Return a run as the store keeps it. Raises RunNotFoundError."""
         row = await self.store.get(run_id)
-        return {**row, "status": await self.status_of(row)}
+        return {**row, "status": await self.store.status_of(row)}
 
     async def unfinished(self) -> list[RunRow]:
         """Return the runs that a process left in the middle, or is at work on."""
         rows = await self.store.of_status("running", "stopped")
-        return [{**row, "status": await self.status_of(row)} for row in rows]
+        return [{**row, "status": await self.store.status_of(row)} for row in rows]
 
     async def list(self, *, owner: str | None = None, limit: int = 50) -> list[RunRow]:
         """Return the newest runs first; one whose process is gone is told as `stopped`."""
         rows = await self.store.latest(owner=owner, limit=limit)
-        return [{**row, "status": await self.status_of(row)} for row in rows]
-
-    async def status_of(self, run: RunRow | ListedRun) -> RunState:
-        """Return how a run stands: one whose process is gone is `stopped`."""
-        lost = run["status"] == "running" and not await self.store.is_held(run["thread_id"])
-        return "stopped" if lost else run["status"]
+        return [{**row, "status": await self.store.status_of(row)} for row in rows]
 
     async def show(self, run_id: str) -> dict[str, Any]:
         """Return the result of a run; of one that has not ended, what its state and its journal hold so far."""
@@ -289,8 +288,9 @@ class Runs:
         return told | {"status": row["status"]}, values
 
     async def events(self, run_id: str, after: int = 0, *, seen: int | None = None) -> AsyncGenerator[Event, None]:
-        """Yield the events of a run with a number above `after`: the stored ones, then, if it is under way here, the live.
+        """Yield the events of a run with a number above `after`: the stored ones, then, if it is under way, those to come.
 
+        Of a run that another process is at work on they come as that stores them: text in pieces of some dozen deltas.
         The end of an answer that was lost is told only to who has seen its beginning: `seen` is the last event that the
         caller knows of, if that is not `after`.
         """
@@ -298,29 +298,55 @@ class Runs:
         seen = after if seen is None else seen
         while True:
             live = self._live.get(run_id)  # before the store is read: it may have ended while that is passed on
+            comes_later = await self.elsewhere.has(run_id)
             for event in await self.store.events(run_id, after):
                 after = event["seq"]
                 if "since" not in event or event["since"] <= seen:
                     yield event
-            if live is None:
+            if live is not None:
+                async for event in live.events(after):
+                    after = event["seq"]
+                    yield event
+            elif comes_later or run_id in self._live:
+                await self.elsewhere.pause()
+            else:
                 return
-            async for event in live.events(after):
-                after = event["seq"]
-                yield event
 
     async def cancel(self, run_id: str) -> None:
-        """Stop a run for good, if it has not ended: nothing goes on with it by itself.
+        """Stop a run for good, if it has not ended, in whichever process it is under way: nothing goes on with it by itself.
 
         Raises:
-            RunBusyError: another living process is at work on it.
+            RunBusyError: another process is at work on it, and has not stopped it in time.
         """
-        row = await self.store.get(run_id)
+        row = await self.get(run_id)
         if live := self._live.get(row["run_id"]):
             await live.cancel()
-        elif row["status"] in {"running", "stopped", "interrupted"}:
-            record = self._record(row)
-            await record.acquire()
+        elif row["status"] in _UNFINISHED:
+            if row["status"] == "running":
+                await self.elsewhere.stop(row)
+            await self._cancel_left(row)
+
+    async def _cancel_left(self, row: RunRow) -> None:
+        """Note of a run that no process is at work on that none is to go on with it. Raises RunBusyError."""
+        record = self._record(row)
+        await record.acquire()
+        if (await self.store.get(row["run_id"]))["status"] in _UNFINISHED:
             await record.close("cancelled", None)
+        else:  # it came to an end before the lease was free
+            await record.let_go()
+
+    async def answer_now(self, run_id: str) -> bool:
+        """Let the panel of a run answer from what it has, in whichever process; said again, cut it at once.
+
+        Return whether a panel is at work.
+
+        Raises:
+            RunBusyError: another process is at work on it, and has not said so in time.
+        """
+        row = await self.get(run_id)
+        if live := self._live.get(row["run_id"]):
+            return live.answer_now()
+        return row["status"] == "running" and await self.elsewhere.answer_now(row)
 
     async def delete(self, run_id: str) -> None:
         """Delete a run with the files its commands left, and with the last run of a thread the thread's checkpoints.
@@ -352,6 +378,7 @@ class Runs:
     async def stop(self) -> None:
         """Stop what is under way here; every run can be resumed from its last checkpoint."""
         await asyncio.gather(*(live.cancel("stopped") for live in list(self._live.values())))
+        await self.elsewhere.close()
 
     def _record(self, row: RunRow, *, fresh: bool = False) -> RunRecord:
         return RunRecord(self.store, self.saver, self.graph, row["run_id"], row["thread_id"], fresh=fresh)
@@ -380,6 +407,7 @@ class Runs:
             watch=self.watch,
         )
         self._live[run_id] = live
+        self.elsewhere.heed()
         live.start(
             self.graph,
             graph_input(row, snapshot, decision),

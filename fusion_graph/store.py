@@ -21,7 +21,9 @@ from fusion_graph.errors import LeaseLostError, RunBusyError, RunNotFoundError, 
 from fusion_graph.holders import is_alive, this_process
 from fusion_graph.retention import TABLES as _RETENTION
 from fusion_graph.schemas import CallEntry, Event, RunState
+from fusion_graph.signals import TABLE as _SIGNALS
 from fusion_graph.summaries import TABLE as _SUMMARIES
+from fusion_graph.summaries import ListedRun
 
 LEASE_SECONDS = 30.0
 _IS_DELTA = "type LIKE '%\\_delta' ESCAPE '\\'"
@@ -83,7 +85,7 @@ class RunStore:
 
     async def set_up(self) -> None:
         """Create what is not there yet."""
-        await self.db.make((_TABLES + _CLAIMS + _RETENTION + _SUMMARIES).format(**self.db.dialect.words))
+        await self.db.make((_TABLES + _CLAIMS + _RETENTION + _SIGNALS + _SUMMARIES).format(**self.db.dialect.words))
 
     async def add(self, row: RunRow) -> None:
         """Store a new run."""
@@ -183,7 +185,7 @@ class RunStore:
         """
         held = await self._lease(thread_id)
         if held and held["is_valid"] and is_alive(held["holder"]):
-            raise _busy(thread_id, held["holder"])
+            raise _busy(thread_id)
         new = "token = excluded.token, holder = excluded.holder, until = excluded.until"
         sql = (
             f"INSERT INTO fusion_leases (thread_id, token, holder, until) VALUES (?, ?, ?, {self._now} + ?) "  # noqa: S608  (own words)
@@ -192,7 +194,7 @@ class RunStore:
         )
         seen = (held["token"], held["until"]) if held else ("", 0.0)
         if await self.db.write(sql, (thread_id, token, this_process(), LEASE_SECONDS, *seen)) != 1:
-            raise _busy(thread_id, "it was faster")
+            raise _busy(thread_id)
 
     async def _lease(self, thread_id: str, session: Session | None = None) -> Row | None:
         columns = f"token, holder, until, until > {self._now} AS is_valid"
@@ -218,6 +220,11 @@ class RunStore:
         """Return whether a living process is at work on the thread."""
         held = await self._lease(thread_id)
         return held is not None and bool(held["is_valid"]) and is_alive(held["holder"])
+
+    async def status_of(self, run: RunRow | ListedRun) -> RunState:
+        """Return how a run stands: one whose process is gone is `stopped`."""
+        lost = run["status"] == "running" and not await self.is_held(run["thread_id"])
+        return "stopped" if lost else run["status"]
 
     # Events
 
@@ -331,9 +338,9 @@ def _run_row(row: Row) -> RunRow:
     return cast("RunRow", {**row, "input": json.loads(row["input"]), "result": result})
 
 
-def _busy(thread_id: str, holder: str) -> RunBusyError:
-    message = f"another process ({holder}) is at work on thread {thread_id!r}"
-    return RunBusyError(message, hint="wait for it to end, or stop it")
+def _busy(thread_id: str) -> RunBusyError:
+    message = f"another process is at work on thread {thread_id!r}"
+    return RunBusyError(message, hint="wait for its run to end, or stop it: fusion runs cancel RUN")
 
 
 @asynccontextmanager

@@ -555,6 +555,37 @@ def test_a_run_under_way_elsewhere_is_left_alone(cli: Cli, server: ModelServer) 
     assert cli.json("runs", "list")[0]["run_id"] == run_id
 
 
+def test_a_run_of_another_terminal_is_stopped_there_and_says_how_to_go_on(cli: Cli, server: ModelServer) -> None:
+    server.settings.behaviour = by_model({"three": says("late", delay=30.0), "*": everyone})
+    running = cli.start("ask", QUESTION, *ROSTER)
+    wait_until(lambda: bool(server.requests_of("three")))
+    run_id = cli.json("runs", "list")[0]["run_id"]
+
+    cancelled = cli("runs", "cancel", run_id[:8])
+    done = running.wait()
+    again = cli("runs", "cancel", run_id)
+
+    assert (cancelled.returncode, cancelled.stdout) == (0, f"cancelled {run_id[:8]}\n"), cancelled.stderr
+    assert (done.returncode, done.stdout) == (130, "")
+    assert f"hint: go on with: fusion runs resume {run_id[:8]}" in done.stderr
+    assert again.stdout == cancelled.stdout
+    server.settings.behaviour = everyone
+    assert cli.json("runs", "resume", run_id)["status"] == "ok"
+    assert len(server.requests_of("one")) == 3
+
+
+def test_what_has_ended_is_not_cancelled(cli: Cli) -> None:
+    run = cli.json("ask", QUESTION, *ROSTER)
+
+    told = cli("runs", "cancel", run["run_id"])
+    unknown = cli("runs", "cancel", "zzz")
+
+    assert told.stdout == f"{run['run_id'][:8]} has ended: it is ok\n"
+    assert cli.json("runs", "cancel", run["run_id"]) == {"run_id": run["run_id"], "status": "ok"}
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "there is no run 'zzz'" in unknown.stderr
+
+
 def test_control_characters_of_models_do_not_reach_the_terminal(cli: Cli, server: ModelServer) -> None:
     server.settings.behaviour = by_model({"four": says("\x1b[2Jred\x1b]8;;http://x\x07link\x9b1m end"), "*": everyone})
 

@@ -24,7 +24,7 @@ T = TypeVar("T")
 _BROKEN = re.compile("[\udc80-\udcff]")  # what Python makes of bytes that are not UTF-8
 CODES = (
     "Exit codes: 0 answered, also degraded; 1 no answer; 2 usage or settings; 3 paused; 4 credentials; "
-    "5 degraded with --strict; 130 Ctrl-C."
+    "5 degraded with --strict; 130 stopped."
 )
 app = typer.Typer(
     no_args_is_help=True,

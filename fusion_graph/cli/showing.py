@@ -41,7 +41,7 @@ async def follow(
                     await _watch(live, display, runs)
             result = await live.result()
         except asyncio.CancelledError:
-            if not stop.is_asked:
+            if not (stop.is_asked or live.is_over):  # not the run was stopped, but who waits for it
                 raise
             tell(*await _stopped(view, runs))
             return 130

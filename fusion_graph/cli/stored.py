@@ -142,6 +142,24 @@ def fork_run(
     with_runs(db, work, as_json=as_json, given=named)
 
 
+@runs_app.command("cancel")
+def cancel_run(run: RunId, db: Database = None, as_json: AsJson = False) -> None:
+    """Stop a run, also one that a server or another terminal is at work on. What is paid is kept, and can be gone on with.
+
+    Example: fusion runs cancel RUN
+    """
+
+    async def work(runs: "Runs") -> int:
+        await runs.cancel(run)
+        row = await runs.get(run)
+        name, status = row["run_id"][:8], row["status"]
+        said = f"cancelled {name}" if status == "cancelled" else f"{name} has ended: it is {status}"
+        print_result(json.dumps({"run_id": row["run_id"], "status": status}) if as_json else said)
+        return 0
+
+    with_runs(db, work, as_json=as_json, given={"run": run})
+
+
 @runs_app.command("delete")
 def delete_run(
     run: OptionalRunId = None,

@@ -65,7 +65,7 @@ class Keeping:
         if await self._runs.store.starts(row["run_id"]) >= MOST_STARTS:
             return
         with suppress(RefusedError, FusionError):  # its owner has too many runs under way, or another process took it
-            live = await self._sharing.resume(row["owner"], row["run_id"])
+            live = await self._sharing.limited(row["owner"], row["run_id"], self._runs.resume)
             messages = messages_from_dict(row["input"]["messages"])
             task = asyncio.ensure_future(noted(live, self._runs, row["owner"], messages))
             self._following.add(task)

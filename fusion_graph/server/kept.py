@@ -145,8 +145,8 @@ def is_stored(row: RunRow) -> bool:
 
 
 def resumes(row: RunRow) -> bool:
-    """Say whether a run that its server was stopped in goes on by itself: its client can fetch what it comes to."""
-    return row["status"] in {"running", "stopped"} and bool(_client(row).get("resumes"))
+    """Say whether a run was stopped with its server, and goes on by itself: its client can fetch what it comes to."""
+    return row["status"] == "stopped" and bool(_client(row).get("resumes"))
 
 
 def _model(row: RunRow) -> str:

@@ -72,7 +72,7 @@ async def _retrieve(
     row = await find(state.runs, owner, response_id)
     if not stream:
         return await _whole(request, row)
-    if resumes(row) and not state.runs.live(row["run_id"]):
+    if resumes(row):
         live = await state.sharing.resume(owner, row["run_id"])
         _coming(live, state.runs, owner, messages_from_dict(row["input"]["messages"]))
     return _streamed(request, row, after=starting_after, shows_work=WORK in {*include, *include_})
@@ -89,11 +89,9 @@ async def _answer_now(request: Request, response_id: str, owner: Owner) -> Respo
     """Let the panel answer from what it has; asked again, cut it at once."""
     runs: Runs = request.app.state.runs
     row = await find(runs, owner, response_id)
-    live = runs.live(row["run_id"])
-    if live is None:
-        how = "another process is at work on it" if row["status"] == "running" else f"it is {row['status']}"
-        raise RefusedError(409, f"{response_id} is not under way here: {how}")
-    if not live.answer_now():
+    if row["status"] != "running":
+        raise RefusedError(409, f"{response_id} is not under way: it is {row['status']}")
+    if not await runs.answer_now(row["run_id"]):
         raise RefusedError(409, f"no panel is at work on {response_id}: it is over, or has not begun")
     return await _whole(request, row)
 
@@ -152,15 +150,20 @@ async def _whole(request: Request, row: RunRow) -> Response:
 async def _waited(coming: "asyncio.Future[dict[str, Any]]", runs: Runs, row: RunRow) -> bytes:
     """Return a response when its run has ended, also of one that broke off."""
     found = await outcome(coming)
-    try:
-        row = await runs.get(row["run_id"])
-    except RunNotFoundError:  # deleted meanwhile
-        row = {**row, "status": "cancelled"}
+    row = await _now(runs, row)
     response = await view(runs, row)
     if isinstance(found, Broken) and row["status"] not in {"cancelled", "failed"}:
         message = f"{found.message}; or GET /v1/responses/{response['id']}"
         response |= {"status": "failed", "error": {"code": "server_error", "message": message}}
     return json.dumps(response, ensure_ascii=False).encode()
+
+
+async def _now(runs: Runs, row: RunRow) -> RunRow:
+    """Return a run as it stands now, also if it has been deleted meanwhile."""
+    try:
+        return await runs.get(row["run_id"])
+    except RunNotFoundError:
+        return {**row, "status": "cancelled"}
 
 
 def _streamed(
@@ -186,7 +189,7 @@ async def _events(runs: Runs, row: RunRow, after: int, *, shows_work: bool) -> A
         async for piece in pieces:
             yield piece
     if not told.has_ended:
-        row = await runs.get(row["run_id"])
+        row = await _now(runs, row)
         yield _named(told.left(row["status"], row["seq"]))
     yield DONE
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, NamedTuple, Protocol
 
 from fusion_graph.claims import Claim, Kind
-from fusion_graph.errors import RunNotFoundError
+from fusion_graph.errors import FusionError, RunBusyError, RunNotFoundError
 from fusion_graph.events import LiveRun
 from fusion_graph.runs import Runs
 from fusion_graph.schemas import ENDED, Event
@@ -75,6 +75,32 @@ class EndedRun:
         return await self._runs.show(self.run_id)
 
 
+class FollowedRun:
+    """A run that another process is at work on, followed by what that stores of it."""
+
+    def __init__(self, runs: Runs, run_id: str) -> None:
+        self.run_id = run_id
+        self._runs = runs
+
+    def events(self) -> AsyncGenerator[Event, None]:
+        """Yield what has happened, then what happens."""
+        return self._runs.events(self.run_id)
+
+    async def result(self) -> dict[str, Any]:
+        """Return the result, waiting for the end.
+
+        Raises:
+            FusionError: the run failed, or was deleted.
+            asyncio.CancelledError: it was stopped, or its process is gone; it can be gone on with.
+        """
+        status = await self._runs.elsewhere.left(self.run_id)
+        if status in {"cancelled", "stopped"}:
+            raise asyncio.CancelledError
+        if status == "failed":
+            raise FusionError("the run failed in another process of this server")
+        return await self._runs.show(self.run_id)
+
+
 class Sharing:
     """Which run a request belongs to."""
 
@@ -84,7 +110,7 @@ class Sharing:
         self._locks: defaultdict[tuple[str, Kind, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._waiting: defaultdict[tuple[str, Kind, str], int] = defaultdict(int)
 
-    async def get(self, asked: Asked, start: Start) -> LiveRun | EndedRun:
+    async def get(self, asked: Asked, start: Start) -> Run:
         """Return the run a request belongs to: the one under way, the one that was stopped, the answer there is, or a new one.
 
         Raises:
@@ -104,7 +130,7 @@ class Sharing:
             if not self._waiting[place]:
                 del self._waiting[place], self._locks[place]
 
-    async def _again(self, asked: Asked, claim: Claim) -> LiveRun | EndedRun | None:
+    async def _again(self, asked: Asked, claim: Claim) -> Run | None:
         """Return the run that a claim stands for, if it stands for this request."""
         age, live = time.time() - claim["created_at"], self._runs.live(claim["run_id"])
         if claim["kind"] == "key" and age < KEPT_SECONDS and claim["digest"] != asked.digest:
@@ -120,11 +146,16 @@ class Sharing:
             return None
         if status in ENDED:
             return EndedRun(self._runs, claim["run_id"])
+        if status == "running":
+            return FollowedRun(self._runs, claim["run_id"])
         return await self.resume(asked.owner, claim["run_id"])
 
-    async def resume(self, owner: str, run_id: str) -> LiveRun:
-        """Go on with a run that was stopped. Raises RefusedError (429), RunBusyError."""
-        return await self.limited(owner, run_id, self._runs.resume)
+    async def resume(self, owner: str, run_id: str) -> Run:
+        """Go on with a run that was stopped, or follow it where another process has just done so. Raises RefusedError (429)."""
+        try:
+            return await self.limited(owner, run_id, self._runs.resume)
+        except RunBusyError:
+            return FollowedRun(self._runs, run_id)
 
     async def _begun(self, asked: Asked, claim: Claim | None, start: Start) -> LiveRun:
         run_id, claims = uuid.uuid4().hex, self._runs.claims

@@ -98,9 +98,10 @@ def serving_room(
     keys: Sequence[str] = (),
     tools: Sequence[BaseTool] = (),
     pages: Mapping[str, str] | None = None,
+    db: Path | None = None,
     **environ: str,
 ) -> Iterator[Served]:
-    """Run a server with a home, presets and pages of its own."""
+    """Run a server with a home, presets and pages of its own. `db`: with another's database."""
     home.mkdir(parents=True)
     (home / "presets.toml").write_text(presets, encoding="utf-8")
     corpus = write_corpus(home / "pages")
@@ -108,10 +109,11 @@ def serving_room(
         (corpus / name).write_text(text, encoding="utf-8")
     usual = {"FUSION_HOME": str(home), "FUSION_SEARCH": f"local:{corpus}", "FUSION_PRESET": "bridge"}
     played = models or bridge()
-    config = ServerConfig(home / "runs.db", Keys(keys), frozenset(played.names), environ=usual | environ)
+    runs = db or home / "runs.db"
+    config = ServerConfig(runs, Keys(keys), frozenset(played.names), environ=usual | environ)
     parts = Parts.real(load_model=played, tools=tools, environ=usual | environ)
     with serving(make_app(config, parts)) as url:
-        yield Served(url, played, home / "runs.db", lambda: None)
+        yield Served(url, played, runs, lambda: None)
 
 
 @contextmanager

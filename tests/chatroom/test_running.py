@@ -1,14 +1,17 @@
 """A run under way: what the page shows of it at each moment, and what its reader can do."""
 
 import re
+from collections.abc import Iterator
 
+import pytest
 from playwright.sync_api import expect
 
 from fusion_graph.models.scripted import ScriptedReply
 from tests.chatroom.cast import EAST, NORTH, SOUTH, SPAN, Gate, bridge, compares, halting, reads, says
 from tests.chatroom.conftest import PHONE, Serve, Visit
-from tests.chatroom.room import QUESTION
+from tests.chatroom.room import QUESTION, Room
 from tests.chatroom.states import folded, running, stopped, writing
+from tests.server.conftest import Served
 
 
 def test_each_seat_shows_what_it_does(serve: Serve, visit: Visit) -> None:
@@ -138,6 +141,50 @@ def test_stop_keeps_what_is_there_and_continue_pays_only_the_rest(serve: Serve, 
     room.ended()
     assert served.asked().count("north") == before
     expect(room.answer).to_contain_text("1932")
+
+
+@pytest.fixture
+def elsewhere(serve: Serve, visit: Visit) -> Iterator[tuple[Room, Gate, Served]]:
+    """The page of a second server on a run that a first one has under way, what its last seat waits for, and that server."""
+    gate = Gate()
+    served = serve(bridge(south=reads(SPAN, SOUTH, gate=gate)))
+    run_id = visit(served).ask().run_id
+    yield visit(serve(db=served.db), f"/runs/{run_id}"), gate, served
+    gate.open()
+
+
+def test_a_run_that_another_server_is_at_work_on_is_shown_as_it_goes_on(elsewhere: tuple[Room, Gate, Served]) -> None:
+    room, gate, _ = elsewhere
+    expect(room.status).to_contain_text("Panel 2 of 3")
+
+    gate.open()
+
+    room.ended()
+    expect(room.answer).to_contain_text("1932")
+
+
+def test_a_run_that_another_server_is_at_work_on_is_stopped_from_the_page(
+    elsewhere: tuple[Room, Gate, Served],
+) -> None:
+    room, _, served = elsewhere
+    expect(room.status).to_contain_text("Panel 2 of 3")
+
+    room.button("Stop").click()
+
+    room.ended("Stopped")
+    expect(room.status).to_contain_text("2 of 3 answers are kept")
+    assert [row["status"] for row in served.rows()] == ["cancelled"]
+
+
+def test_a_panel_of_another_server_is_told_to_answer_now_from_the_page(elsewhere: tuple[Room, Gate, Served]) -> None:
+    room, _, _ = elsewhere
+    expect(room.status).to_contain_text("Panel 2 of 3")
+
+    room.button("Answer now").click()
+    room.button("Cut the rest now").click()
+
+    room.ended("Degraded answer")
+    expect(room.status).to_contain_text("Seat 2 (south) failed: cut, because you asked for the answer.")
 
 
 def test_escape_never_stops_a_run(serve: Serve, visit: Visit) -> None:

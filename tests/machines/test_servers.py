@@ -1,10 +1,11 @@
 """`fusion serve` twice on one PostgreSQL database: a process that is killed, and a database that is started again."""
 
 import asyncio
+import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +18,7 @@ from fusion_graph.runs import open_runs
 from tests.commands import Cli, own_environ
 from tests.forked import Forked
 from tests.machines.conftest import Tell
-from tests.machines.holding import PANEL, ROLES, Holding, paid, question, wait_until_still
+from tests.machines.holding import HELD, PANEL, ROLES, Holding, paid, question, wait_until_still
 from tests.model_server import ModelServer
 from tests.postgres import PostgresServer
 from tests.server.restarting import Server, started
@@ -142,3 +143,54 @@ def test_a_database_that_is_started_again_costs_no_call(
         f"PostgreSQL away for {back - gone:.0f} s under 2 processes: {RUNS} runs, {len(held)} calls answered meanwhile, none "
         f"paid again; all answered {time.monotonic() - back:.0f} s after it was back"
     )
+
+
+def timed(ask: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
+    began = time.monotonic()
+    return ask(), time.monotonic() - began
+
+
+def test_whichever_process_is_asked_does_what_it_is_asked(pair: list[Server], models: ModelServer, tell: Tell) -> None:
+    """All requests go to the process that is not at work on their run."""
+    with ThreadPoolExecutor(8) as threads:
+        ids = list(threads.map(lambda number: begun(pair[number % 2], number), range(RUNS)))
+    wait_until_still(models, RUNS)
+    others = [pair[1 - number % 2] for number in range(RUNS)]
+
+    def asked(number: int) -> tuple[httpx.Response, float]:
+        place, kind = f"{others[number].responses}/{ids[number]}", HELD[number % len(HELD)]
+        if kind == "south":  # twice: the second time it is cut
+            httpx.post(f"{place}/answer_now", timeout=60).raise_for_status()
+            return timed(lambda: httpx.post(f"{place}/answer_now", timeout=60))
+        if kind == "judge":
+            return timed(lambda: httpx.post(f"{place}/cancel", timeout=60))
+        if kind == "writer":
+            return timed(lambda: httpx.delete(place, timeout=60))
+        return timed(lambda: httpx.get(place, params={"stream": "true"}, timeout=60))
+
+    with ThreadPoolExecutor(RUNS) as threads:
+        streams = [threads.submit(streamed, others[number], ids[number]) for number in range(0, RUNS, len(HELD))]
+        told = list(threads.map(asked, range(RUNS)))
+        followed = [stream.result() for stream in streams]
+
+    assert {response.status_code for response, _ in told} == {200}
+    ends = [httpx.get(f"{pair[0].responses}/{each}", timeout=60) for each in ids]
+    assert [end.status_code for end in ends] == [404 if HELD[n % len(HELD)] == "writer" else 200 for n in range(RUNS)]
+    assert [end.json()["status"] for end in ends[1 :: len(HELD)]] == ["cancelled"] * (RUNS // len(HELD))
+    cut = [end.json() for end in ends[0 :: len(HELD)]]
+    assert [end["output"][0]["failed_models"][0]["model"] for end in cut] == ["openai:south"] * len(cut)
+    assert followed == cut
+    assert max(paid(models.log).values()) == 1
+    seconds = sorted(taken for response, taken in told if response.request.method != "GET")
+    tell(
+        f"fusion serve, 2 processes on PostgreSQL, each asked about the other's runs at once: {len(told)} of {RUNS} done; stop, "
+        f"delete or answer now took {seconds[len(seconds) // 2]:.1f} s at the median, {seconds[-1]:.1f} s at most"
+    )
+
+
+def streamed(server: Server, response_id: str) -> Any:
+    """Follow a response to its end; return it."""
+    text = httpx.get(f"{server.responses}/{response_id}", params={"stream": "true"}, timeout=120).text
+    *_, last, done, _ = text.split("\n\n")
+    assert done == "data: [DONE]"
+    return json.loads(last.partition("data: ")[2])["response"]

@@ -75,7 +75,7 @@ async def _asked(runs: Runs, owner: str, words: list[str], number: int, after: s
         if len(page) < size:
             break
         after = page[-1]["run_id"]
-    return [{**run, "status": await runs.status_of(run)} for run in found]
+    return [{**run, "status": await runs.store.status_of(run)} for run in found]
 
 
 async def _is_kept(runs: Runs, run: ListedRun) -> bool:

@@ -32,7 +32,7 @@ async def resume(request: Request, response_id: str, owner: Owner) -> Response:
     wanted = parse_again(ResumeRequest, read_json(raw) if raw.strip() else {})
     row = await find(runs, owner, response_id)
     _refuse_vain(row, wanted)
-    if runs.live(row["run_id"]):
+    if row["status"] == "running":
         return await _told(runs, row)
     await asyncio.to_thread(check_offered, wanted.models, state.config)
     budget = (await runs.state(row)).get("settings", {}).get("max_cost_usd", 0.0)

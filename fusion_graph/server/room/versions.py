@@ -69,7 +69,7 @@ def _is_fork(row: RunRow) -> bool:
 
 
 async def _version(runs: Runs, run: ListedRun) -> dict[str, Any]:
-    now: ListedRun = {**run, "status": await runs.status_of(run)}
+    now: ListedRun = {**run, "status": await runs.store.status_of(run)}
     summary = await summary_so_far(runs, now)
     return {
         "id": response_id(run["run_id"]),

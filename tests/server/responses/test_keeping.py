@@ -209,18 +209,6 @@ def test_a_run_that_a_server_left_in_the_middle_may_be_cancelled(serve: Serve, m
     assert after.asked() == []
 
 
-@pytest.mark.contract("4.38")
-def test_a_run_of_another_process_is_that_ones_to_stop(serve: Serve) -> None:
-    served, begun = in_the_middle(serve)
-    other = serve(db=served.db)
-
-    refusals = [refused(way(other, begun["id"]), 409) for way in (cancelled, deleted)]
-
-    assert {error["type"] for error in refusals} == {"invalid_request_error"}
-    assert fetched(other, begun["id"]).json()["status"] == "in_progress"
-    assert cancelled(served, begun["id"]).json()["status"] == "cancelled"
-
-
 # Deleted
 
 

@@ -100,8 +100,7 @@ class RunPage {
     try {
       while (!this.signal.aborted && !this.run.isOver) await (document.hidden ? this.look() : this.listen());
     } catch (error) {
-      if (error.status === 409) while (!this.signal.aborted && !this.run.isOver) await this.look();
-      else if (!this.signal.aborted)
+      if (!this.signal.aborted)
         fill(
           this.status.banners,
           banner(

@@ -1,0 +1,179 @@
+"""Two servers on one database, and a balancer that sends each request to the wrong one."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any
+
+import httpx
+import pytest
+
+from fusion_graph import elsewhere
+from tests.server.conftest import PANEL, Serve, Served, judge_and_writer
+from tests.server.contract.asking import refused
+from tests.server.responses.asking import asked, events, fetched, replayed, shown, text_of, url
+from tests.server.responses.saying import ANSWER, answered_now, cancelled, deleted, ended
+from tests.server.talk import chunks, endless, held
+
+KEY = {"idempotency-key": "k"}
+RETRY = {"x-stainless-retry-count": "1"}
+
+
+def in_the_middle(serve: Serve) -> tuple[Served, Served, dict[str, Any]]:
+    """Return a server whose panel waits for ever for one of its seats, another on its database, and the response."""
+    at_work, waits = endless()
+    served = serve(east=waits, judge=judge_and_writer)
+    begun = asked(served, background=True)
+    assert at_work.wait(20)
+    return served, serve(db=served.db, judge=judge_and_writer), begun
+
+
+@pytest.mark.contract("4.38")
+def test_a_run_is_stopped_by_any_server(serve: Serve) -> None:
+    served, other, begun = in_the_middle(serve)
+
+    told = cancelled(other, begun["id"])
+
+    assert (told.status_code, told.json()["status"]) == (200, "cancelled")
+    assert fetched(served, begun["id"]).json()["status"] == "cancelled"
+    assert "judge" not in served.asked() + other.asked()
+
+
+@pytest.mark.contract("4.38")
+def test_a_run_is_deleted_by_any_server(serve: Serve) -> None:
+    served, other, begun = in_the_middle(serve)
+
+    told = deleted(other, begun["id"]).json()
+
+    assert told == {"id": begun["id"], "object": "response", "deleted": True}
+    assert [refused(fetched(each, begun["id"]), 404)["param"] for each in (served, other)] == ["response_id"] * 2
+    assert served.rows() == []
+
+
+@pytest.mark.contract("4.38")
+def test_a_panel_is_told_to_answer_now_by_any_server(serve: Serve) -> None:
+    _, other, begun = in_the_middle(serve)
+
+    told = [answered_now(other, begun["id"]) for _ in range(2)]
+    stored = ended(other, begun["id"])
+
+    assert [each.status_code for each in told] == [200, 200]
+    assert (stored["status"], text_of(stored)) == ("completed", ANSWER)
+    assert [failed["model"] for failed in stored["output"][0]["failed_models"]] == ["east"]
+    assert other.asked() == []
+
+
+@pytest.mark.contract("4.38")
+@pytest.mark.parametrize("way", [cancelled, deleted, answered_now])
+def test_a_server_that_does_not_heed_is_told_of(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, way: Callable[[Served, str], httpx.Response]
+) -> None:
+    monkeypatch.setattr(elsewhere, "LOOK_SECONDS", 1000.0)
+    monkeypatch.setattr(elsewhere, "PATIENCE_SECONDS", 0.3)
+    served, other, begun = in_the_middle(serve)
+
+    error = refused(way(other, begun["id"]), 409)
+
+    assert error["message"].startswith("another process is at work on run ")
+    assert error["message"].endswith("try again in a moment")
+    assert fetched(served, begun["id"]).json()["status"] == "in_progress"
+
+
+@pytest.mark.contract("4.38", "4.44")
+def test_a_run_is_told_by_any_server_as_it_goes_on(serve: Serve) -> None:
+    at_work, go, waits = held()
+    served = serve(east=waits, judge=judge_and_writer)
+    other = serve(db=served.db)
+    begun = asked(served, background=True)
+    with ThreadPoolExecutor() as threads:
+        following = threads.submit(replayed, other, begun["id"])
+        assert at_work.wait(20)
+        go.set()
+        found = following.result()
+
+    assert shown(found).text == ANSWER
+    assert found[-1]["type"] == "response.completed"
+    assert found[-1]["response"] == fetched(served, begun["id"]).json()
+    assert other.asked() == []
+
+
+@pytest.mark.contract("4.38", "4.44")
+@pytest.mark.parametrize("way", [cancelled, deleted])
+def test_who_follows_a_run_at_another_server_is_told_that_it_was_stopped(
+    serve: Serve, way: Callable[[Served, str], httpx.Response]
+) -> None:
+    served, other, begun = in_the_middle(serve)
+    with httpx.stream("GET", url(other, begun["id"]), params={"stream": "true"}, timeout=30) as response:
+        assert way(served, begun["id"]).status_code == 200
+        last = events(response)[-1]
+
+    assert (last["type"], last["response"]["status"]) == ("response.incomplete", "cancelled")
+
+
+@pytest.mark.contract("3.47", "4.35")
+@pytest.mark.parametrize("headers", [KEY, RETRY])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_retry_that_comes_to_another_server_is_the_same_run(
+    serve: Serve,
+    headers: dict[str, str],
+    stream: bool,  # noqa: FBT001
+) -> None:
+    at_work, go, waits = held()
+    served = serve(east=waits, judge=judge_and_writer)
+    other = serve(db=served.db)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(served.chat, headers=KEY, stream=stream)
+        assert at_work.wait(20)
+        again = threads.submit(other.chat, headers=headers, stream=stream)
+        go.set()
+        answers = [each.result() for each in (first, again)]
+
+    said = [_text(answer, stream=stream) for answer in answers]
+    assert said[0] == said[1] != ""
+    assert len({answer.headers["x-fusion-run-id"] for answer in answers}) == 1
+    assert other.asked() == []
+
+
+def _text(answer: httpx.Response, *, stream: bool) -> str:
+    if not stream:
+        return str(answer.json()["choices"][0]["message"]["content"])
+    return "".join(part["delta"].get("content") or "" for chunk in chunks(answer) for part in chunk["choices"])
+
+
+@pytest.mark.contract("3.47")
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_retry_whose_run_is_stopped_at_another_server_is_told_so(serve: Serve, stream: bool) -> None:  # noqa: FBT001
+    at_work, waits = endless()
+    served = serve(east=waits, judge=judge_and_writer)
+    other = serve(db=served.db)
+    body = {"model": "fusion", "plugins": [PANEL], "messages": [{"role": "user", "content": "Why?"}], "stream": stream}
+
+    def asking(whom: Served) -> AbstractContextManager[httpx.Response]:
+        return httpx.stream("POST", f"{whom.url}/v1/chat/completions", json=body, headers=KEY, timeout=30)
+
+    with asking(served) as first, asking(other) as again:  # both have begun to answer
+        assert at_work.wait(20)
+        run_id = first.headers["x-fusion-run-id"]
+        assert cancelled(served, f"resp_{run_id}").status_code == 200
+        texts = [b"".join(answer.iter_bytes()).decode() for answer in (first, again)]
+
+    assert all("the run was stopped; the same request again goes on with it" in text for text in texts)
+    assert again.headers["x-fusion-run-id"] == run_id
+    assert other.asked() == []
+
+
+@pytest.mark.contract("4.35")
+def test_a_response_that_is_asked_for_again_at_another_server_is_the_same(serve: Serve) -> None:
+    at_work, go, waits = held()
+    served = serve(east=waits, judge=judge_and_writer)
+    other = serve(db=served.db)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(asked, served)
+        assert at_work.wait(20)
+        again = threads.submit(asked, other)
+        go.set()
+        found = [each.result() for each in (first, again)]
+
+    assert found[0]["id"] == found[1]["id"]
+    assert [text_of(each) for each in found] == [ANSWER] * 2
+    assert other.asked() == []
