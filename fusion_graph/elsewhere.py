@@ -40,10 +40,10 @@ class Elsewhere:
         await asyncio.sleep(_TICK)
 
     async def left(self, run_id: str) -> RunState:
-        """Return how a run stands when no other process is at work on it any more. Raises RunNotFoundError."""
-        while await self.has(run_id):
+        """Return how a run stands when no process is at work on it any more. Raises RunNotFoundError."""
+        while (status := await self._status(run_id)) == "running":
             await self.pause()
-        return await self._status(run_id)
+        return status
 
     async def stop(self, row: RunRow) -> None:
         """Have a run stopped; return when the process that is at work on it has given its lease back, or is gone.

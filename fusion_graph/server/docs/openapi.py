@@ -25,7 +25,7 @@ _REFUSALS = {
     403: "A host, an origin or an address that this server does not answer",
     404: "There is no such model",
     408: "The body did not come in time",
-    409: "Another process is at work on this run, or it is past what is asked for",
+    409: "The run is past what is asked for, or the process that is at work on it does not react",
     413: "The body is too long",
     422: "This Idempotency-Key came with another body before",
     429: "Too many requests, or runs under way; nothing was begun, so clients may ask again",
