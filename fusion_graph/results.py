@@ -10,7 +10,17 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 from fusion_graph.evidence import renumbered
 from fusion_graph.ledger import own_calls, spent
 from fusion_graph.prompts import FUSION_TOOL_NAME
-from fusion_graph.schemas import Analysis, CallEntry, Claim, FailureReason, RunStatus, SeatResult, Source, is_demo
+from fusion_graph.schemas import (
+    Analysis,
+    CallEntry,
+    Claim,
+    Decision,
+    FailureReason,
+    RunStatus,
+    SeatResult,
+    Source,
+    is_demo,
+)
 
 PLAN_ID = "fusion-plan-"  # messages whose ids begin so say what a panel that waits for approval would do
 
@@ -161,7 +171,7 @@ def run_result(run_id: str, thread_id: str, values: Mapping[str, Any]) -> dict[s
     results: list[SeatResult] = values.get("results") or []
     sources: list[Source] = values.get("sources") or []
     analysis: Analysis | None = values.get("analysis")
-    answer, tool_calls = _answer(values.get("messages") or [])
+    answer, tool_calls = _answer(values.get("messages") or [], values.get("decision"))
     status = _ended(values.get("status"), said=bool(answer or tool_calls))
     told: dict[str, Any] = {
         "run_id": run_id,
@@ -235,12 +245,13 @@ def _has_demo(settings: Mapping[str, Any]) -> bool:
     return any(is_demo(name or "") for name in (*seats, settings.get("judge"), settings.get("writer")))
 
 
-def _answer(messages: Sequence[BaseMessage]) -> tuple[str, list[ToolCall]]:
+def _answer(messages: Sequence[BaseMessage], decision: Decision | None) -> tuple[str, list[ToolCall]]:
     """Return the turn's last text and its calls of the caller's tools; what led up to the panel is neither."""
     last = messages[-1] if messages else None
     if not isinstance(last, AIMessage) or (last.id or "").startswith(PLAN_ID):
         return "", []
-    if any(call["name"] == FUSION_TOOL_NAME for call in last.tool_calls):
+    is_callers = decision is not None and decision["kind"] == "plain"  # a tool of that name: no panel was offered
+    if not is_callers and any(call["name"] == FUSION_TOOL_NAME for call in last.tool_calls):
         return "", []
     return str(last.text), list(last.tool_calls)
 

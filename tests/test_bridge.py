@@ -18,6 +18,7 @@ from langgraph.types import Command
 from typing_extensions import TypedDict
 
 from fusion_graph import FusionSettings, bridge, build_fusion_graph
+from fusion_graph.bridge import wait_for
 from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
 from tests.graphs import ROSTER, look_up, researcher, scripted
 
@@ -194,6 +195,19 @@ def test_a_tool_that_exits_fails_and_the_next_sync_call_is_answered() -> None:
         values = graph.invoke(ASKED, context=ROSTER)
         assert values["messages"][-1].text == ANSWER
         assert "exited with 3" in values["results"][0]["failed_tools"]["look_up"]["last"]
+
+
+def test_what_exits_on_the_background_loop_leaves_it_to_others() -> None:
+    async def exits() -> None:
+        raise SystemExit(3)
+
+    async def answers() -> str:
+        return "still here"
+
+    with pytest.raises(SystemExit, match="3"):
+        wait_for(exits)
+
+    assert wait_for(answers) == "still here"
 
 
 def test_a_batch_or_a_chain_limits_no_seat_to_the_steps_that_langchain_says() -> None:

@@ -189,22 +189,19 @@ async def test_a_run_that_ends_while_it_is_to_be_stopped_keeps_its_answer(
         assert (row["status"], (row["result"] or {})["answer"]) == ("ok", (await live.result())["answer"])
 
 
-async def test_a_signal_of_long_ago_stops_nothing(database: str | Path) -> None:
-    gate = Gate()
-    async with two(database, east=gate) as (here, there):
-        live = await here.start(["What?"], ROSTER)
-        await gate.asked.wait()
-        sender = signals.Signals(there.store.db)
-        old = await sender.send(live.run_id, "cancel")
+async def test_a_signal_is_for_a_minute_and_then_gone(database: str | Path) -> None:
+    async with open_runs(database) as runs:
+        sender = signals.Signals(runs.store.db)
+        old = await sender.send("a run", "cancel")
+        assert [signal["id"] for signal in await sender.untaken()] == [old]
+
         await change(database, "UPDATE fusion_signals SET at = at - 61")
+        assert await sender.untaken() == []
+        new = await sender.send("a run", "cancel")
 
-        assert await there.answer_now(live.run_id)  # heeded: so that one was read, and left
-
-        assert await sender.outcome(old) is None
-        assert not live.is_over
-        assert len(await there.store.db.read("SELECT * FROM fusion_signals")) == 1
-        gate.opened.set()
-        assert (await live.result())["answer"]
+        assert await runs.store.db.read("SELECT id FROM fusion_signals") == [{"id": new}]
+        await sender.take(new, helped=True)
+        assert (await sender.untaken(), await sender.outcome(new), await sender.outcome(old)) == ([], True, None)
 
 
 async def test_text_that_comes_elsewhere_is_the_text_that_is_told_there(database: str | Path) -> None:

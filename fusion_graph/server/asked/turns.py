@@ -68,8 +68,8 @@ def turn_of(
     forced = _is_forced(body.get("tool_choice"), offers=offers, has_functions=bool(functions))
     if depth or is_housekeeping(messages, body) or (body.get("tool_choice") == "none" and settings["mode"] == "auto"):
         settings["mode"], forced = "never", False
-    if settings["mode"] == "auto":
-        refuse_own_name(functions, hint="name it otherwise, or leave fusion out")
+    if not depth:  # another fusion offers its own
+        refuse_own_name(functions, hint="give this function another name")
     caller, cancels = _caller(body, functions, forced=forced), options.on_disconnect == "cancel"
     stream, stop = _is_streamed(body.get("stream")), _stop(body.get("stop"))
     return Turn(messages, settings, caller, stream=stream, stop=stop, cancels=cancels)

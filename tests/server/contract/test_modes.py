@@ -15,6 +15,7 @@ from tests.server.contract.asking import (
     of_presets,
     offered,
     plugin,
+    refused,
     result,
     tool,
 )
@@ -210,3 +211,33 @@ def test_at_depth_0_fusion_is_there(served: Served) -> None:
     told = served.chat(headers={"x-openrouter-fusion-depth": "0"}).json()
 
     assert told["x_fusion"]["fused"] is True
+
+
+OWN_NAME = {"type": "function", "function": {"name": "fusion", "parameters": {"type": "object", "properties": {}}}}
+
+
+@pytest.mark.contract("1.66")
+@pytest.mark.parametrize(
+    "asks", [{}, {"model": "judge"}, plugin(fusion_mode="auto"), plugin(fusion_mode="never"), {"plugins": None}]
+)
+def test_a_function_with_the_name_of_fusion_is_refused_before_anybody_is_asked(
+    served: Served, asks: dict[str, Any]
+) -> None:
+    error = refused(served.chat(tools=[OWN_NAME], **asks), 400)
+
+    assert (error["param"], error["message"]) == (
+        "tools",
+        "tools: 'fusion' is the panel's own name. give this function another name",
+    )
+    assert served.models.requests == []
+
+
+@pytest.mark.contract("1.66")
+def test_another_fusion_gets_the_call_of_its_own(serve: Serve) -> None:
+    served = serve(judge=fuses)
+
+    response = served.chat(model="judge", tools=[OWN_NAME], headers={"x-openrouter-fusion-depth": "1"})
+
+    (call,) = message(response)["tool_calls"]
+    assert (call["function"]["name"], response.json()["choices"][0]["finish_reason"]) == ("fusion", "tool_calls")
+    assert response.json()["x_fusion"]["fused"] is False
