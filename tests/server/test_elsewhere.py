@@ -1,18 +1,31 @@
 """Two servers on one database, and a balancer that sends each request to the wrong one."""
 
+import asyncio
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from fusion_graph import elsewhere
+from fusion_graph.deployment import Parts
+from fusion_graph.errors import FusionError
+from fusion_graph.models.scripted import ScriptedRequest
+from fusion_graph.runs import open_runs
+from fusion_graph.server.access.limits import Limits
+from fusion_graph.server.config import ServerConfig
+from fusion_graph.server.sharing import FollowedRun, Sharing
+from tests.graphs import ROSTER, scripted
+from tests.postgres import change
 from tests.server.conftest import PANEL, Serve, Served, judge_and_writer
 from tests.server.contract.asking import refused
-from tests.server.responses.asking import asked, events, fetched, replayed, shown, text_of, url
+from tests.server.responses.asking import asked, events, fetched, replayed, request, shown, text_of, url
 from tests.server.responses.saying import ANSWER, answered_now, cancelled, deleted, ended
+from tests.server.room.asking import resume
 from tests.server.talk import chunks, endless, held
 
 KEY = {"idempotency-key": "k"}
@@ -170,10 +183,51 @@ def test_a_response_that_is_asked_for_again_at_another_server_is_the_same(serve:
     with ThreadPoolExecutor() as threads:
         first = threads.submit(asked, served)
         assert at_work.wait(20)
-        again = threads.submit(asked, other)
-        go.set()
-        found = [each.result() for each in (first, again)]
+        with httpx.stream("POST", url(other), json=request(), timeout=30) as again:  # which has begun to answer
+            go.set()
+            found = [first.result(), json.loads(again.read())]
 
     assert found[0]["id"] == found[1]["id"]
     assert [text_of(each) for each in found] == [ANSWER] * 2
     assert other.asked() == []
+
+
+def test_who_wants_to_go_on_with_a_run_that_another_server_is_at_work_on_gets_it_as_it_is(serve: Serve) -> None:
+    served, other, begun = in_the_middle(serve)
+
+    told = resume(other, begun["id"])
+
+    assert (told.status_code, told.json()["id"], told.json()["status"]) == (200, begun["id"], "in_progress")
+    assert cancelled(served, begun["id"]).status_code == 200
+    assert other.asked() == []
+
+
+async def test_who_comes_too_late_to_go_on_with_a_run_follows_it(tmp_path: Path) -> None:
+    asked_for, opened = asyncio.Event(), asyncio.Event()
+
+    async def waits(_request: ScriptedRequest) -> str:
+        asked_for.set()
+        await opened.wait()
+        return "late"
+
+    db = tmp_path / "runs.db"
+    parts = [Parts.real(load_model=scripted(east=waits)) for _ in range(2)]
+    async with open_runs(db, parts[0]) as here, open_runs(db, parts[1]) as there:
+        live = await here.start(["What?"], ROSTER)
+        await asked_for.wait()
+
+        followed = await Sharing(there, Limits(ServerConfig(db))).resume("", live.run_id)
+        opened.set()
+
+        assert isinstance(followed, FollowedRun)
+        assert await followed.result() == await live.result()
+
+
+async def test_a_run_that_fails_at_another_server_is_told_as_failed(tmp_path: Path) -> None:
+    async with open_runs(tmp_path / "runs.db", Parts.real(load_model=scripted())) as runs:
+        live = await runs.start(["What?"], ROSTER)
+        await live.result()
+        await change(tmp_path / "runs.db", "UPDATE fusion_runs SET status = 'failed'")
+
+        with pytest.raises(FusionError, match="failed in another process"):
+            await FollowedRun(runs, live.run_id).result()
