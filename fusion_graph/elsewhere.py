@@ -2,18 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from fusion_graph.database.address import faults
 from fusion_graph.errors import DatabaseError, RunBusyError, RunNotFoundError
 from fusion_graph.events import LiveRun
 from fusion_graph.schemas import RunState
-from fusion_graph.signals import Signals
-from fusion_graph.store import RunRow, RunStore
+from fusion_graph.signals import Signal, Signals
+from fusion_graph.store import RunRow, RunStore, busy
 
 LOOK_SECONDS = 1.0  # between looks at what others ask of the runs that are under way here
 PATIENCE_SECONDS = 10.0  # with a process that is asked
+_MOMENT_SECONDS = 2.0  # in which a process has stopped or deleted what is not under way
 _TICK = 0.2  # seconds between looks at a run of another process
 
 
@@ -51,9 +52,11 @@ class Elsewhere:
         Raises:
             RunBusyError: it has not done so within `PATIENCE_SECONDS`.
         """
-        await self._signals.send(row["run_id"], "cancel")
-        end = time.monotonic() + PATIENCE_SECONDS
-        while await self._store.is_held(row["thread_id"]):
+        asked, end = "", time.monotonic() + PATIENCE_SECONDS
+        while lease := await self._store.lease_of(row["thread_id"]):
+            if lease != asked:  # the first, or another process's that has just gone on with the run
+                asked = lease
+                await self._signals.send(row["run_id"], lease, "cancel")
             await _wait(row, "stop it", end)
 
     async def answer_now(self, row: RunRow) -> bool:
@@ -62,11 +65,28 @@ class Elsewhere:
         Raises:
             RunBusyError: the process that is at work on it has not said so within `PATIENCE_SECONDS`.
         """
-        signal = await self._signals.send(row["run_id"], "answer_now")
+        if not (lease := await self._store.lease_of(row["thread_id"])):
+            return False
+        signal = await self._signals.send(row["run_id"], lease, "answer_now")
         end = time.monotonic() + PATIENCE_SECONDS
         while (helped := await self._signals.outcome(signal)) is None and await self.has(row["run_id"]):
             await _wait(row, "answer now", end)
         return bool(helped)
+
+    async def when_free(self, row: RunRow, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what needs the lease of a run that is not under way; others that stop or delete it have it for a moment.
+
+        Raises:
+            RunBusyError: the run is under way, or another of its thread.
+        """
+        end = time.monotonic() + _MOMENT_SECONDS
+        while True:
+            try:
+                return await work()
+            except RunBusyError:
+                if time.monotonic() >= end:
+                    raise busy(f"run {row['run_id'][:8]}, or on another of its thread") from None
+            await self.pause()
 
     def heed(self) -> None:
         """Do from now on what others ask of the runs that are under way here."""
@@ -78,9 +98,13 @@ class Elsewhere:
             await asyncio.sleep(LOOK_SECONDS)
             with suppress(DatabaseError, *faults()):  # the next look may do better
                 for signal in await self._signals.untaken() if self._live else []:
-                    if live := self._live.get(signal["run_id"]):
-                        helped = live.answer_now() if signal["kind"] == "answer_now" else live.cancel_soon()
-                        await self._signals.take(signal["id"], helped=helped)
+                    await self._take(signal)
+
+    async def _take(self, signal: Signal) -> None:
+        live = self._live.get(signal["run_id"])
+        if live is not None and await self._store.holds(live.thread_id, signal["lease"]):
+            helped = live.answer_now() if signal["kind"] == "answer_now" else live.cancel_soon()
+            await self._signals.take(signal["id"], helped=helped)
 
     async def close(self) -> None:
         """Heed nobody any more."""

@@ -77,8 +77,9 @@ async def seat_fault(state: PanelistState, error: NodeError) -> Command[Literal[
         LeaseLostError: another process owns the run; nothing may go on here.
         DatabaseError: nothing can be stored any more; the run goes on when that is possible.
     """
-    if isinstance(error.error, (LeaseLostError, DatabaseError)):
-        raise error.error
+    if isinstance(fault := error.error, (LeaseLostError, DatabaseError)):
+        # Another object: LangGraph takes the fault itself, raised again, for handled, and goes on without the seat.
+        raise type(fault)(str(fault), hint=fault.hint) from fault
     result = failed_seat(state["seat"], state["plan"], error_of(error.error) | {"kind": "error"})
     update: dict[str, Any] = {"results": [result]}
     return Command(update=update, goto="judge")

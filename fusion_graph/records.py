@@ -11,12 +11,12 @@ from langgraph.types import StateSnapshot
 
 from fusion_graph.database.address import faults
 from fusion_graph.database.statements import Session
-from fusion_graph.errors import DatabaseError
+from fusion_graph.errors import DatabaseError, RunBusyError
 from fusion_graph.events import Graph
 from fusion_graph.results import run_result
 from fusion_graph.savers import FencedSaver
 from fusion_graph.schemas import ENDED, CallEntry, Event, RunState
-from fusion_graph.store import LEASE_SECONDS, RunStore, lease_lost
+from fusion_graph.store import LEASE_SECONDS, RunStore, busy, lease_lost
 from fusion_graph.summaries import Summaries, summary_of
 
 
@@ -48,7 +48,10 @@ class RunRecord:
 
     async def acquire(self) -> None:
         """Take the lease and keep it. Raises RunBusyError."""
-        await self._store.acquire(self._thread_id, self.token)
+        try:
+            await self._store.acquire(self._thread_id, self.token)
+        except RunBusyError as error:
+            raise error if self._is_fresh else busy(f"run {self._run_id[:8]}") from None
         self._heartbeat = asyncio.create_task(self._beat(), name=f"lease of run {self._run_id}")
 
     async def _beat(self) -> None:

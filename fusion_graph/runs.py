@@ -31,7 +31,7 @@ from fusion_graph.settings import FusionSettings, load_settings
 from fusion_graph.spending import call_sizes
 from fusion_graph.starting import continue_ids, graph_config, graph_input, new_row, run_input, with_ids
 from fusion_graph.state import PanelState
-from fusion_graph.store import RunRow, RunStore, open_store
+from fusion_graph.store import RunRow, RunStore, busy, open_store
 from fusion_graph.summaries import Summaries
 
 _UNFINISHED = frozenset({"running", "stopped", "interrupted"})
@@ -324,16 +324,18 @@ class Runs:
         elif row["status"] in _UNFINISHED:
             if row["status"] == "running":
                 await self.elsewhere.stop(row)
-            await self._cancel_left(row)
+            await self.elsewhere.when_free(row, lambda: self._cancel_left(row))
 
     async def _cancel_left(self, row: RunRow) -> None:
         """Note of a run that no process is at work on that none is to go on with it. Raises RunBusyError."""
         record = self._record(row)
         await record.acquire()
-        if (await self.store.get(row["run_id"]))["status"] in _UNFINISHED:
-            await record.close("cancelled", None)
-        else:  # it came to an end before the lease was free
+        try:  # it may have come to an end, or been deleted, before the lease was free
+            is_over = (await self.store.get(row["run_id"]))["status"] not in _UNFINISHED
+        except BaseException:
             await record.let_go()
+            raise
+        await (record.let_go() if is_over else record.close("cancelled", None))
 
     async def answer_now(self, run_id: str) -> bool:
         """Let the panel of a run answer from what it has, in whichever process; said again, cut it at once.
@@ -354,9 +356,10 @@ class Runs:
         Raises:
             RunBusyError: a living process is at work on it.
         """
-        row = await self.store.get(run_id)
-        token = uuid.uuid4().hex
-        await self.store.acquire(row["thread_id"], token)
+        row, token = await self.get(run_id), uuid.uuid4().hex
+        if row["status"] == "running":
+            raise busy(f"run {row['run_id'][:8]}")
+        await self.elsewhere.when_free(row, lambda: self.store.acquire(row["thread_id"], token))
         try:
             others = [run for run in await self.store.of_thread(row["thread_id"]) if run["run_id"] != row["run_id"]]
             if not others:

@@ -15,17 +15,25 @@ class Saying:
     def __init__(self, stop: Sequence[str] | None = None) -> None:
         self._stop = Stopper(stop)
         self._has_text = False
-        self._is_torn = False
+        self._said: str | None = ""  # of the answer that is told now; None: it was torn, what follows is another
 
     def take(self, event: Event) -> str:
-        """Return what an event lets be said, "" if nothing."""
-        if event["type"] == "item_incomplete" and event["item"].startswith("answer"):
-            self._is_torn = self._has_text
-        if event["type"] != "answer_delta":
-            return ""
-        again = BROKEN_OFF if self._is_torn else ""
-        self._has_text, self._is_torn = True, False
-        return again + self._stop.take(event["delta"])
+        """Return what an event lets be said, "" if nothing.
+
+        Who follows a run of another process may have missed deltas before its end: that has the whole text.
+        """
+        if event["type"] == "item_incomplete" and event["item"].startswith("answer") and self._has_text:
+            self._said = None
+        if event["type"] == "answer_delta":
+            return self._say(event["delta"])
+        if event["type"] == "answer_finished" and self._has_text and event["result"].startswith(self._said or ""):
+            return self._say(event["result"][len(self._said or "") :])
+        return ""
+
+    def _say(self, text: str) -> str:
+        again = BROKEN_OFF if self._said is None and text else ""
+        self._has_text, self._said = True, (self._said or "") + text
+        return again + self._stop.take(text)
 
     def end(self, result: Mapping[str, Any]) -> str:
         """Return what is still to be said: all of it, if nobody streamed, and what was held back."""

@@ -185,7 +185,7 @@ class RunStore:
         """
         held = await self._lease(thread_id)
         if held and held["is_valid"] and is_alive(held["holder"]):
-            raise _busy(thread_id)
+            raise busy(f"thread {thread_id!r}")
         new = "token = excluded.token, holder = excluded.holder, until = excluded.until"
         sql = (
             f"INSERT INTO fusion_leases (thread_id, token, holder, until) VALUES (?, ?, ?, {self._now} + ?) "  # noqa: S608  (own words)
@@ -194,7 +194,7 @@ class RunStore:
         )
         seen = (held["token"], held["until"]) if held else ("", 0.0)
         if await self.db.write(sql, (thread_id, token, this_process(), LEASE_SECONDS, *seen)) != 1:
-            raise _busy(thread_id)
+            raise busy(f"thread {thread_id!r}")
 
     async def _lease(self, thread_id: str, session: Session | None = None) -> Row | None:
         columns = f"token, holder, until, until > {self._now} AS is_valid"
@@ -218,8 +218,12 @@ class RunStore:
 
     async def is_held(self, thread_id: str) -> bool:
         """Return whether a living process is at work on the thread."""
+        return await self.lease_of(thread_id) is not None
+
+    async def lease_of(self, thread_id: str) -> str | None:
+        """Return the token of the lease under which a living process is at work on the thread."""
         held = await self._lease(thread_id)
-        return held is not None and bool(held["is_valid"]) and is_alive(held["holder"])
+        return str(held["token"]) if held and held["is_valid"] and is_alive(held["holder"]) else None
 
     async def status_of(self, run: RunRow | ListedRun) -> RunState:
         """Return how a run stands: one whose process is gone is `stopped`."""
@@ -338,9 +342,9 @@ def _run_row(row: Row) -> RunRow:
     return cast("RunRow", {**row, "input": json.loads(row["input"]), "result": result})
 
 
-def _busy(thread_id: str) -> RunBusyError:
-    message = f"another process is at work on thread {thread_id!r}"
-    return RunBusyError(message, hint="wait for its run to end, or stop it: fusion runs cancel RUN")
+def busy(what: str) -> RunBusyError:
+    """Build the error of a process that finds another at work on a run, or a thread."""
+    return RunBusyError(f"another process is at work on {what}", hint="wait for its end, or cancel it")
 
 
 @asynccontextmanager

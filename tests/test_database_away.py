@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -101,6 +101,36 @@ async def test_a_run_whose_database_stays_away_goes_on_when_it_is_back(
     assert result["status"] == "ok"
     assert slow.paid == Counter(ROLES) + Counter({"judge": 1})
     assert [call["repeated"] for call in result["usage"]["calls"] if call["role"] == "judge"] == [True, False]
+
+
+@pytest.mark.parametrize("seconds", [0.8, 1.2, 1.8])  # when the seats give up, it is away, about to come back, or back
+async def test_a_panel_that_could_store_nothing_is_asked_again(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(database, "AWAY_SECONDS", 0.5)
+    monkeypatch.setattr(database, "CONNECT_SECONDS", 1)
+    asked, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def answers(request: ScriptedRequest) -> str:
+        asked.set()
+        await goes_on.wait()
+        return f"{request.model}: late"
+
+    models = scripted(north=answers, south=answers, east=answers)
+    async with opened(server, models) as runs:
+        live = await runs.start(["Why?"], ROSTER)
+        await asked.wait()
+        await asyncio.to_thread(server.stop)
+        goes_on.set()
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(server.start)
+        with suppress(DatabaseError):  # it may just have been back in time
+            await live.result()
+    await change(server.url(), "UPDATE fusion_leases SET until = 0")
+    async with opened(server, models) as runs:
+        result = await (await runs.resume(live.run_id)).result()
+
+    assert (result["status"], len(result["responses"]), result["failed_models"]) == ("ok", 3, [])
 
 
 async def test_what_the_server_refuses_is_not_tried_again(server: PostgresServer) -> None:

@@ -189,19 +189,76 @@ async def test_a_run_that_ends_while_it_is_to_be_stopped_keeps_its_answer(
         assert (row["status"], (row["result"] or {})["answer"]) == ("ok", (await live.result())["answer"])
 
 
-async def test_a_signal_is_for_a_minute_and_then_gone(database: str | Path) -> None:
+async def test_a_signal_is_taken_once_and_gone_after_a_minute(database: str | Path) -> None:
     async with open_runs(database) as runs:
         sender = signals.Signals(runs.store.db)
-        old = await sender.send("a run", "cancel")
-        assert [signal["id"] for signal in await sender.untaken()] == [old]
+        old, new = [await sender.send("a run", "a lease", "cancel") for _ in range(2)]
+        assert [signal["id"] for signal in await sender.untaken()] == [old, new]
 
-        await change(database, "UPDATE fusion_signals SET at = at - 61")
-        assert await sender.untaken() == []
-        new = await sender.send("a run", "cancel")
+        await sender.take(old, helped=True)
+        assert [signal["id"] for signal in await sender.untaken()] == [new]
+        assert (await sender.outcome(old), await sender.outcome(new)) == (True, None)
 
-        assert await runs.store.db.read("SELECT id FROM fusion_signals") == [{"id": new}]
-        await sender.take(new, helped=True)
-        assert (await sender.untaken(), await sender.outcome(new), await sender.outcome(old)) == ([], True, None)
+        await change(database, "UPDATE fusion_signals SET at = at - 61 WHERE id = ?", old)
+        newest = await sender.send("a run", "a lease", "cancel")
+        assert {row["id"] for row in await runs.store.db.read("SELECT id FROM fusion_signals")} == {new, newest}
+
+
+async def test_a_run_that_is_gone_on_with_is_not_stopped_by_what_stopped_it_before(database: str | Path) -> None:
+    gate = Gate()
+    async with two(database, east=gate) as (here, there):
+        live = await here.start(["What?"], ROSTER)
+        await gate.asked.wait()
+        sender = signals.Signals(there.store.db)
+        lease = await there.store.lease_of(live.thread_id)
+        await there.cancel(live.run_id)
+        left = await sender.send(live.run_id, str(lease), "cancel")  # by one that came too late
+
+        gate.asked.clear()
+        again = await here.resume(live.run_id)
+        await gate.asked.wait()
+        assert await there.answer_now(live.run_id)  # heeded after the other had been looked at
+
+        assert await sender.outcome(left) is None
+        gate.opened.set()
+        assert (await again.result())["answer"]
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+async def test_of_many_that_stop_and_delete_a_run_at_once_none_is_refused_and_no_lease_is_left(
+    database: str | Path,
+    at_work: bool,  # noqa: FBT001
+) -> None:
+    gate = Gate()
+    async with two(database, east=gate) as (here, there), open_runs(database) as third:
+        live = await here.start(["What?"], ROSTER)
+        await gate.asked.wait()
+        if not at_work:
+            await live.cancel("stopped")
+
+        cancels = await asyncio.gather(*(runs.cancel(live.run_id) for runs in (there, third, there, third, here)))
+        assert cancels == [None] * 5
+        deletes = [runs.delete(live.run_id) for runs in (there, third)]
+        late = [runs.cancel(live.run_id) for runs in (there, third)]
+        ends = await asyncio.gather(*deletes, *late, return_exceptions=True)
+
+        assert not [end for end in ends if not isinstance(end, RunNotFoundError | None)]
+        for table in ("runs", "leases"):
+            assert await here.store.db.read(f"SELECT * FROM fusion_{table}") == []  # noqa: S608 -- names of tables
+
+
+async def test_a_run_under_way_is_not_deleted(database: str | Path) -> None:
+    gate = Gate()
+    async with two(database, east=gate) as (here, there):
+        live = await here.start(["What?"], ROSTER)
+        await gate.asked.wait()
+
+        for runs in (here, there):
+            with pytest.raises(RunBusyError, match=rf"at work on run {live.run_id[:8]}") as refused:
+                await runs.delete(live.run_id)
+            assert refused.value.hint == "wait for its end, or cancel it"
+        gate.opened.set()
+        assert (await live.result())["status"] == "ok"
 
 
 async def test_text_that_comes_elsewhere_is_the_text_that_is_told_there(database: str | Path) -> None:

@@ -8,6 +8,7 @@ from langgraph.checkpoint.serde.types import ERROR
 
 from fusion_graph.calls import run_scope
 from fusion_graph.database.statements import Session
+from fusion_graph.errors import DatabaseError, LeaseLostError
 
 _ABOUT_A_TASK = frozenset({*WRITES_IDX_MAP, "__error_source_node__"})  # as opposed to what it brought
 
@@ -38,8 +39,10 @@ def sound(writes: Sequence[tuple[str, Any]]) -> Sequence[tuple[str, Any]]:
     """Return what is to be stored of a task: of one that failed or was stopped, nothing that it brought.
 
     LangGraph takes a task that has brought anything for done. One that is stopped in the edge behind its node has written
-    into state, but not where the run goes on: it would go on nowhere.
+    into state, but not where the run goes on: it would go on nowhere. So it takes one whose fault was handled, and a seat
+    that could not store what it did is to be asked again: of that nothing is stored at all.
     """
-    if any(channel == ERROR for channel, _ in writes):
-        return [write for write in writes if write[0] in _ABOUT_A_TASK]
-    return writes
+    faults = [fault for channel, fault in writes if channel == ERROR]
+    if any(isinstance(fault, (DatabaseError, LeaseLostError)) for fault in faults):
+        return []
+    return [write for write in writes if write[0] in _ABOUT_A_TASK] if faults else writes

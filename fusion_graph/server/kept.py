@@ -1,6 +1,7 @@
 """Runs as the responses that they are kept as: found by id, read from their log, taken as the history of the next."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, messages_from_dict
@@ -40,14 +41,20 @@ def client_of(asked: AskedResponse, model: str, items: Sequence[Any], *, plain: 
 async def find(runs: Runs, owner: str, response_id: str) -> RunRow:
     """Return the run of a response, as it stands. Raises RefusedError (404) if its owner has none of that id."""
     run_id = response_id.removeprefix(ID)
-    refusal = RefusedError(404, f"there is no response {response_id[:100]!r}", param="response_id")
-    try:
+    with refusing_unknown(response_id):
         row = await runs.get(run_id)
-    except RunNotFoundError:
-        raise refusal from None
-    if row["run_id"] != run_id or row["owner"] != owner or not is_stored(row):
-        raise refusal
+        if row["run_id"] != run_id or row["owner"] != owner or not is_stored(row):
+            raise RunNotFoundError("it is not there, or another's")
     return row
+
+
+@contextmanager
+def refusing_unknown(response_id: str) -> Iterator[None]:
+    """Tell a client of a run that is not there, or was deleted meanwhile, as it knows it. Raises RefusedError (404)."""
+    try:
+        yield
+    except RunNotFoundError:
+        raise RefusedError(404, f"there is no response {response_id[:100]!r}", param="response_id") from None
 
 
 def events_of(row: RunRow, *, after: int = -1, shows_work: bool = False) -> ResponseEvents:

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from langchain_core.messages import BaseMessage, messages_from_dict
 
-from fusion_graph.errors import RunNotFoundError
+from fusion_graph.errors import DatabaseError, RunNotFoundError
 from fusion_graph.presets import resolve
 from fusion_graph.runs import Runs
 from fusion_graph.schemas import Event
@@ -23,7 +23,17 @@ from fusion_graph.server.asked.responses import WORK, AskedResponse, parse_respo
 from fusion_graph.server.deliberations import noted
 from fusion_graph.server.docs import openapi
 from fusion_graph.server.errors import NO_RETRY, RefusedError
-from fusion_graph.server.kept import client_of, events_of, find, history_of, input_items, resolved, resumes, view
+from fusion_graph.server.kept import (
+    client_of,
+    events_of,
+    find,
+    history_of,
+    input_items,
+    refusing_unknown,
+    resolved,
+    resumes,
+    view,
+)
 from fusion_graph.server.running import check_models, depth_of, read_json, run_of
 from fusion_graph.server.sharing import Run
 from fusion_graph.store import RunRow
@@ -81,8 +91,9 @@ async def _retrieve(
 async def _cancel(request: Request, response_id: str, owner: Owner) -> Response:
     runs: Runs = request.app.state.runs
     row = await find(runs, owner, response_id)
-    await runs.cancel(row["run_id"])
-    return await _whole(request, await runs.get(row["run_id"]))
+    with refusing_unknown(response_id):
+        await runs.cancel(row["run_id"])
+        return await _whole(request, await runs.get(row["run_id"]))
 
 
 async def _answer_now(request: Request, response_id: str, owner: Owner) -> Response:
@@ -91,7 +102,9 @@ async def _answer_now(request: Request, response_id: str, owner: Owner) -> Respo
     row = await find(runs, owner, response_id)
     if row["status"] != "running":
         raise RefusedError(409, f"{response_id} is not under way: it is {row['status']}")
-    if not await runs.answer_now(row["run_id"]):
+    with refusing_unknown(response_id):
+        helped = await runs.answer_now(row["run_id"])
+    if not helped:
         raise RefusedError(409, f"no panel is at work on {response_id}: it is over, or has not begun")
     return await _whole(request, row)
 
@@ -99,8 +112,9 @@ async def _answer_now(request: Request, response_id: str, owner: Owner) -> Respo
 async def _delete(request: Request, response_id: str, owner: Owner) -> dict[str, Any]:
     runs: Runs = request.app.state.runs
     row = await find(runs, owner, response_id)
-    await runs.cancel(row["run_id"])
-    await runs.delete(row["run_id"])
+    with refusing_unknown(response_id):
+        await runs.cancel(row["run_id"])
+        await runs.delete(row["run_id"])
     return {"id": response_id, "object": "response", "deleted": True}
 
 
@@ -185,11 +199,14 @@ async def _events(runs: Runs, row: RunRow, after: int, *, shows_work: bool) -> A
         wire = told.keep_alive()
         return _named(wire) if wire else None
 
-    async with aclosing(paced(runs.events(row["run_id"], seen=after // STEP), said, alive)) as pieces:
-        async for piece in pieces:
-            yield piece
+    try:
+        async with aclosing(paced(runs.events(row["run_id"], seen=after // STEP), said, alive)) as pieces:
+            async for piece in pieces:
+                yield piece
+        row = row if told.has_ended else await _now(runs, row)
+    except DatabaseError:  # its client can come again when the database does
+        row = {**row, "status": "stopped"}
     if not told.has_ended:
-        row = await _now(runs, row)
         yield _named(told.left(row["status"], row["seq"]))
     yield DONE
 

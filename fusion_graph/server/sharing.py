@@ -9,17 +9,19 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from fusion_graph.claims import Claim, Kind
 from fusion_graph.errors import FusionError, RunBusyError, RunNotFoundError
 from fusion_graph.events import LiveRun
 from fusion_graph.runs import Runs
-from fusion_graph.schemas import ENDED, Event
+from fusion_graph.schemas import ENDED, Event, RunState
 from fusion_graph.server.access.limits import Limits
 from fusion_graph.server.errors import RefusedError
 
 KEPT_SECONDS = 86_400.0  # for runs under a key
+BEGINNING_SECONDS = 10.0  # that a run may take to be in the store when it has been claimed
 RETRIED_SECONDS = 600.0  # in which a body without a key may be a retry, also of a run that has ended
 MAX_KEY = 255  # characters
 Start = Callable[[str], Awaitable[LiveRun]]
@@ -122,13 +124,18 @@ class Sharing:
         self._waiting[place] += 1
         try:
             async with self._locks[place]:
-                claim = await self._runs.claims.find(*place)
-                found = await self._again(asked, claim) if claim else None
-                return found or await self._begun(asked, claim, start)
+                return await self._found_or_begun(asked, start)
         finally:
             self._waiting[place] -= 1
             if not self._waiting[place]:
                 del self._waiting[place], self._locks[place]
+
+    async def _found_or_begun(self, asked: Asked, start: Start) -> Run:
+        run: Run | None = None
+        while run is None:  # until then another process was faster
+            claim = await self._runs.claims.find(asked.owner, *asked.name)
+            run = (await self._again(asked, claim) if claim else None) or await self._begun(asked, claim, start)
+        return run
 
     async def _again(self, asked: Asked, claim: Claim) -> Run | None:
         """Return the run that a claim stands for, if it stands for this request."""
@@ -140,15 +147,30 @@ class Sharing:
             return live
         if age >= KEPT_SECONDS or (claim["kind"] == "body" and not (lost and age < RETRIED_SECONDS)):
             return None
-        try:
-            status = (await self._runs.get(claim["run_id"]))["status"]
-        except RunNotFoundError:  # deleted since
+        if (status := await self._status(asked, claim)) is None:
             return None
         if status in ENDED:
             return EndedRun(self._runs, claim["run_id"])
         if status == "running":
             return FollowedRun(self._runs, claim["run_id"])
         return await self.resume(asked.owner, claim["run_id"])
+
+    async def _status(self, asked: Asked, claim: Claim) -> RunState | None:
+        """Return how the run of a claim stands, None if it does not come about.
+
+        Claimed, a run is in the store a moment later: if another process has taken the claim just now, that is waited for.
+        """
+        end, now = time.monotonic() + BEGINNING_SECONDS, claim
+        while now["run_id"] == claim["run_id"]:
+            with suppress(RunNotFoundError):
+                return (await self._runs.get(claim["run_id"]))["status"]
+            if time.monotonic() >= end:
+                break
+            await self._runs.elsewhere.pause()
+            if (found := await self._runs.claims.find(asked.owner, *asked.name)) is None:
+                break
+            now = found
+        return None
 
     async def resume(self, owner: str, run_id: str) -> Run:
         """Go on with a run that was stopped, or follow it where another process has just done so. Raises RefusedError (429)."""
@@ -157,12 +179,13 @@ class Sharing:
         except RunBusyError:
             return FollowedRun(self._runs, run_id)
 
-    async def _begun(self, asked: Asked, claim: Claim | None, start: Start) -> LiveRun:
+    async def _begun(self, asked: Asked, claim: Claim | None, start: Start) -> LiveRun | None:
+        """Return a new run, None if another process has claimed the request meanwhile."""
         run_id, claims = uuid.uuid4().hex, self._runs.claims
         kind, name = asked.name
         before = claim["run_id"] if claim else ""
         if not await claims.take(asked.owner, kind, name, digest=asked.digest, run_id=run_id, before=before):
-            raise RefusedError(409, "another server is at work on this request", retry_after="3")
+            return None
         try:
             if kind == "key":
                 await claims.take(asked.owner, "body", asked.digest, digest=asked.digest, run_id=run_id)

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ import pytest
 from fusion_graph import elsewhere
 from fusion_graph.deployment import Parts
 from fusion_graph.errors import FusionError
-from fusion_graph.models.scripted import ScriptedRequest
+from fusion_graph.models.scripted import ScriptedReply, ScriptedRequest
 from fusion_graph.runs import open_runs
+from fusion_graph.server import sharing
 from fusion_graph.server.access.limits import Limits
 from fusion_graph.server.config import ServerConfig
 from fusion_graph.server.sharing import FollowedRun, Sharing
+from fusion_graph.store import RunRow, RunStore
 from tests.graphs import ROSTER, scripted
 from tests.postgres import change
-from tests.server.conftest import PANEL, Serve, Served, judge_and_writer
+from tests.server.conftest import PANEL, Serve, Served, is_judge, judge_and_writer
 from tests.server.contract.asking import refused
 from tests.server.responses.asking import asked, events, fetched, replayed, request, shown, text_of, url
 from tests.server.responses.saying import ANSWER, answered_now, cancelled, deleted, ended
@@ -30,6 +33,8 @@ from tests.server.talk import chunks, endless, held
 
 KEY = {"idempotency-key": "k"}
 RETRY = {"x-stainless-retry-count": "1"}
+HELLO = {"model": "fusion", "messages": [{"role": "user", "content": "Why?"}]}
+LONG = " ".join(f"word {number}" for number in range(400))
 
 
 def in_the_middle(serve: Serve) -> tuple[Served, Served, dict[str, Any]]:
@@ -153,13 +158,83 @@ def _text(answer: httpx.Response, *, stream: bool) -> str:
     return "".join(part["delta"].get("content") or "" for chunk in chunks(answer) for part in chunk["choices"])
 
 
+def writes_at_length(request: ScriptedRequest) -> Any:
+    """A writer that takes its time; as the judge it compares."""
+    return judge_and_writer(request) if is_judge(request) else ScriptedReply(LONG, pause=0.003)
+
+
+@pytest.mark.contract("3.47", "3.51")
+def test_a_stream_that_comes_again_at_another_server_has_all_of_the_text(serve: Serve) -> None:
+    served = serve(judge=writes_at_length)
+    other = serve(db=served.db)
+    with served.streaming() as first:
+        assert any("word" in text for text in first.iter_text())  # up to there
+        again = other.chat(stream=True, headers=RETRY)
+
+    assert _text(again, stream=True) == LONG
+    assert other.asked() == []
+
+
+@pytest.mark.contract("4.44", "4.47")
+def test_the_numbers_of_what_is_told_at_another_server_only_grow(serve: Serve) -> None:
+    served = serve(judge=writes_at_length)
+    other = serve(db=served.db)
+
+    found = replayed(other, asked(served, background=True)["id"])  # which looks at the numbers
+
+    assert shown(found).text == LONG
+    assert "" not in [event["delta"] for event in found if event["type"] == "response.output_text.delta"]
+
+
+@pytest.mark.contract("3.41", "4.35")
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_the_same_request_at_two_servers_at_one_moment_is_one_run(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    add = RunStore.add
+
+    async def slowly(store: RunStore, row: RunRow) -> None:
+        await asyncio.sleep(0.5)  # claimed already, not yet in the store
+        await add(store, row)
+
+    monkeypatch.setattr(RunStore, "add", slowly)
+    served = serve(judge=judge_and_writer)
+    other = serve(db=served.db, judge=judge_and_writer)
+    body = request() if path.endswith("responses") else {**HELLO, "plugins": [PANEL]}
+
+    def ask(whom: Served) -> httpx.Response:
+        return httpx.post(f"{whom.url}{path}", json=body, headers=KEY, timeout=30)
+
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(ask, [served, other, served, other]))
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert len({answer.headers["x-fusion-run-id"] for answer in answers}) == 1
+    assert len(served.asked() + other.asked()) == 5
+
+
+@pytest.mark.contract("3.41")
+def test_a_claim_whose_run_never_came_about_is_taken_over(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "BEGINNING_SECONDS", 0.3)
+    served = serve(judge=judge_and_writer)
+    first = served.chat(headers=KEY)
+    with closing(sqlite3.connect(served.db)) as connection:
+        connection.execute("DELETE FROM fusion_runs")
+        connection.commit()
+
+    again = served.chat(headers=KEY)
+
+    assert again.status_code == 200
+    assert again.headers["x-fusion-run-id"] != first.headers["x-fusion-run-id"]
+
+
 @pytest.mark.contract("3.47")
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_retry_whose_run_is_stopped_at_another_server_is_told_so(serve: Serve, stream: bool) -> None:  # noqa: FBT001
     at_work, waits = endless()
     served = serve(east=waits, judge=judge_and_writer)
     other = serve(db=served.db)
-    body = {"model": "fusion", "plugins": [PANEL], "messages": [{"role": "user", "content": "Why?"}], "stream": stream}
+    body = {**HELLO, "plugins": [PANEL], "stream": stream}
 
     def asking(whom: Served) -> AbstractContextManager[httpx.Response]:
         return httpx.stream("POST", f"{whom.url}/v1/chat/completions", json=body, headers=KEY, timeout=30)

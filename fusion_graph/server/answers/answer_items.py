@@ -79,6 +79,8 @@ class AnswerItems:
         Each has its own number again: clients that fetch it all leave out what they had by the numbers.
         """
         for seq, chars in event.get("marks", ()):
+            if chars <= len(self._text):  # told already: the log was read before its deltas went
+                continue
             delta = self._said(event["result"][len(self._text) : chars])
             yield delta | {"sequence_number": self._number_of(seq)}
         if rest := event["result"].removeprefix(self._text):

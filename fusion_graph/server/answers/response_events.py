@@ -17,7 +17,7 @@ from fusion_graph.server.answers.responses import ResponseObject, Status
 STEP = 1000
 _OWN = "response.fusion_call."
 _ALIVE, _LAST = 900, 999  # numbers of an event that keep a stream alive, and the one that tells how a run was left
-_STOPPED = "the server was stopped; GET /v1/responses/{id}?stream=true&starting_after={number} goes on with the run"
+_STOPPED = "the run was interrupted; GET /v1/responses/{id}?stream=true&starting_after={number} goes on with the run"
 
 
 class ResponseEvents:
@@ -107,7 +107,7 @@ class ResponseEvents:
 
     def _broken(self, status: RunState, why: str = "") -> Wire:
         self.has_ended = True
-        if status in {"stopped", "running"}:  # or at work in another process
+        if status in {"stopped", "running"}:  # or another process has just gone on with it
             place = {"id": self.response["id"], "number": self._seq * STEP + _LAST}
             return {"type": "error", "code": "server_error", "message": _STOPPED.format(**place), "param": None}
         if status == "interrupted":

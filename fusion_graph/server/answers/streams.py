@@ -38,9 +38,10 @@ async def chat_stream(live: Run, result: Coming, chunks: Completion, stop: list[
         return [sse(chunks.text(text))] if (text := saying.take(event)) else []
 
     yield sse(chunks.text())
-    async with aclosing(paced(live.events(), said, lambda: sse(chunks.text()))) as pieces:
-        async for piece in pieces:
-            yield piece
+    with suppress(FusionError):  # of a run that is followed: the result has it as well
+        async with aclosing(paced(live.events(), said, lambda: sse(chunks.text()))) as pieces:
+            async for piece in pieces:
+                yield piece
     for chunk in await _ends(result, chunks, saying):
         yield sse(chunk)
     yield DONE
