@@ -43,7 +43,7 @@ async def follow(
         except asyncio.CancelledError:
             if not (stop.is_asked or live.is_over):  # not the run was stopped, but who waits for it
                 raise
-            tell(*await _stopped(view, runs))
+            tell(*await _stopped(view, runs, by="" if stop.is_asked else " from elsewhere"))
             return 130
     if result.get("approval") and runs and not (as_json or as_events) and approving.can_be_asked():
         if decision := approving.ask_about(result):
@@ -182,7 +182,7 @@ async def _estimated(runs: "Runs", settings: dict[str, Any]) -> str:
     return render_estimate(await runs.estimate(load_settings(settings)))
 
 
-async def _stopped(view: terminal.RunView, runs: "Runs | None") -> list[str]:
+async def _stopped(view: terminal.RunView, runs: "Runs | None", *, by: str) -> list[str]:
     """Return what to say of a run that was stopped: what is saved, what was spent, how to go on."""
     if runs:  # the journal also knows the calls that were under way
         await introduce(view, runs)
@@ -190,7 +190,7 @@ async def _stopped(view: terminal.RunView, runs: "Runs | None") -> list[str]:
     when = f" at {terminal.clock(view.seconds(time.time()))}" if view.began else ""
     spent = view.spent.said if view.spent.usd is None else f"{view.spent.said} spent"
     return [
-        f"stopped{when}; {saved}{spent}",
+        f"stopped{by}{when}; {saved}{spent}",
         f"hint: go on with: {terminal.command(f'resume {view.run_id[:8]}')}",
     ]
 

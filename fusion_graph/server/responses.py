@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -11,9 +12,10 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from langchain_core.messages import BaseMessage, messages_from_dict
 
 from fusion_graph.errors import DatabaseError, RunNotFoundError
+from fusion_graph.events import LAST
 from fusion_graph.presets import resolve
 from fusion_graph.runs import Runs
-from fusion_graph.schemas import Event
+from fusion_graph.schemas import ENDED, Event
 from fusion_graph.server.access.owners import Owner
 from fusion_graph.server.answers.response_events import STEP
 from fusion_graph.server.answers.streams import BYTE_EVERY, DONE, Broken, outcome, paced, spaced, sse
@@ -59,7 +61,7 @@ async def _create(request: Request, owner: Owner) -> Response:
     if not asked.told["store"]:
         await state.runs.retention.unkeep(row["run_id"])
     if asked.turn.stream:
-        return _streamed(request, row, cancels=asked.turn.cancels, shows_work=asked.shows_work)
+        return _streamed(request, owner, row, cancels=asked.turn.cancels, shows_work=asked.shows_work)
     if asked.told["background"]:
         await state.runs.claims.deliver(row["run_id"])  # the client has its id
         return await _whole(request, row)
@@ -83,9 +85,8 @@ async def _retrieve(
     if not stream:
         return await _whole(request, row)
     if resumes(row):
-        live = await state.sharing.resume(owner, row["run_id"])
-        _coming(live, state.runs, owner, messages_from_dict(row["input"]["messages"]))
-    return _streamed(request, row, after=starting_after, shows_work=WORK in {*include, *include_})
+        await _go_on(request, owner, row)
+    return _streamed(request, owner, row, after=starting_after, shows_work=WORK in {*include, *include_})
 
 
 async def _cancel(request: Request, response_id: str, owner: Owner) -> Response:
@@ -101,7 +102,8 @@ async def _answer_now(request: Request, response_id: str, owner: Owner) -> Respo
     runs: Runs = request.app.state.runs
     row = await find(runs, owner, response_id)
     if row["status"] != "running":
-        raise RefusedError(409, f"{response_id} is not under way: it is {row['status']}")
+        how = "it has ended" if row["status"] in ENDED else f"it is {row['status']}"
+        raise RefusedError(409, f"{response_id} is not under way: {how}")
     with refusing_unknown(response_id):
         helped = await runs.answer_now(row["run_id"])
     if not helped:
@@ -157,6 +159,13 @@ def _coming(live: Run, runs: Runs, owner: str, messages: Sequence[BaseMessage]) 
     return coming
 
 
+async def _go_on(request: Request, owner: str, row: RunRow) -> None:
+    """Go on with a run that its server was stopped in. Raises RefusedError (429)."""
+    state = request.app.state
+    live = await state.sharing.resume(owner, row["run_id"])
+    _coming(live, state.runs, owner, messages_from_dict(row["input"]["messages"]))
+
+
 async def _whole(request: Request, row: RunRow) -> Response:
     return JSONResponse(await view(request.app.state.runs, row), headers=_headers(row))
 
@@ -181,14 +190,17 @@ async def _now(runs: Runs, row: RunRow) -> RunRow:
 
 
 def _streamed(
-    request: Request, row: RunRow, *, after: int = -1, cancels: bool = False, shows_work: bool = False
+    request: Request, owner: str, row: RunRow, *, after: int = -1, cancels: bool = False, shows_work: bool = False
 ) -> Response:
-    pieces = _events(request.app.state.runs, row, after, shows_work=shows_work)
+    go_on = partial(_go_on, request, owner)
+    pieces = _events(request.app.state.runs, row, after, go_on, shows_work=shows_work)
     heard = request.app.state.audience.hear(row["run_id"], pieces, cancels=cancels)
     return StreamingResponse(heard, media_type="text/event-stream", headers=_headers(row))
 
 
-async def _events(runs: Runs, row: RunRow, after: int, *, shows_work: bool) -> AsyncGenerator[bytes, None]:
+async def _events(
+    runs: Runs, row: RunRow, after: int, go_on: Callable[[RunRow], Awaitable[None]], *, shows_work: bool
+) -> AsyncGenerator[bytes, None]:
     """Yield the events of a response with a number above `after`, then those to come, up to its end."""
     told = events_of(row, after=after, shows_work=shows_work)
 
@@ -199,16 +211,30 @@ async def _events(runs: Runs, row: RunRow, after: int, *, shows_work: bool) -> A
         wire = told.keep_alive()
         return _named(wire) if wire else None
 
-    try:
-        async with aclosing(paced(runs.events(row["run_id"], seen=after // STEP), said, alive)) as pieces:
+    left: RunRow = {**row, "status": "stopped"}
+    with suppress(DatabaseError, RefusedError):  # all places are taken; its client can come again
+        async with aclosing(paced(_followed(runs, row, after // STEP, go_on), said, alive)) as pieces:
             async for piece in pieces:
                 yield piece
-        row = row if told.has_ended else await _now(runs, row)
-    except DatabaseError:  # its client can come again when the database does
-        row = {**row, "status": "stopped"}
+        left = await _now(runs, row)
     if not told.has_ended:
-        yield _named(told.left(row["status"], row["seq"]))
+        yield _named(told.left(left["status"], left["seq"]))
     yield DONE
+
+
+async def _followed(
+    runs: Runs, row: RunRow, seen: int, go_on: Callable[[RunRow], Awaitable[None]]
+) -> AsyncGenerator[Event, None]:
+    """Yield the events of a run. If another process that is at work on it is gone in the middle, this one goes on with it."""
+    last, kind = 0, ""
+    while kind not in LAST:
+        async with aclosing(runs.events(row["run_id"], last, seen=max(seen, last))) as events:
+            async for event in events:
+                last, kind = event["seq"], event["type"]
+                yield event
+        if not resumes(row := await _now(runs, row)):
+            return
+        await go_on(row)
 
 
 def _named(wire: Mapping[str, Any]) -> bytes:

@@ -64,7 +64,7 @@ def cost_table(result: Mapping[str, Any], width: int | None = None) -> list[str]
     earlier = [call for call in calls if call not in paid]
     rows = [_Line("CALL", "MODEL", "", ["IN", "OUT", "TIME", "COST"])]
     rows += [_Line("earlier", "of the run this one goes back to", "", _sums(earlier))] if earlier else []
-    rows += [_line(call) for call in paid]
+    rows += [_line(call, is_running=result["status"] == "running") for call in paid]
     rows += [_Line("total", f"{len(calls)} calls", "", _sums(calls))]
     return aligned(_fitted(rows, width), right=frozenset({2, 3, 4, 5}))
 
@@ -114,11 +114,12 @@ def _place(call: Mapping[str, Any]) -> tuple[int, int, float]:
     return _ROLES.index(call["role"]), call["seat"] or 0, call["started_at"]
 
 
-def _line(call: Mapping[str, Any]) -> _Line:
+def _line(call: Mapping[str, Any], *, is_running: bool) -> _Line:
     seconds = "" if call["duration_seconds"] is None else f"{call['duration_seconds']:.1f} s"
     who = f"seat {call['seat']}" if call["seat"] else call["role"]
-    is_cut_off = call["repeated"] or call["outcome"] is None
-    note = failure(call["error"]) if call["error"] else "stopped" if is_cut_off else ""
+    is_open = call["outcome"] is None and not call["repeated"]
+    cut = "under way" if is_open and is_running else "stopped" if is_open or call["repeated"] else ""
+    note = failure(call["error"]) if call["error"] else cut
     return _Line(who, in_line(call["model"]), note, [*_tokens([call]), seconds, cost_of([call]).cell])
 
 

@@ -97,10 +97,12 @@ def test_what_a_killed_process_left_another_goes_on_with(
         ids = list(threads.map(lambda number: begun(pair[number % 2], number), range(RUNS)))
     held = wait_until_still(models, RUNS)
 
-    lost.end(signal.SIGKILL)
-    killed = time.monotonic()
     with ThreadPoolExecutor(8) as threads:
+        followed = threads.submit(streamed, left, ids[0])  # which the other is at work on
+        lost.end(signal.SIGKILL)
+        killed = time.monotonic()
         ends = list(threads.map(lambda each: ended(left, each), ids))
+        assert followed.result() == ends[0]
 
     calls = paid(models.log)
     again = {call for call, times in calls.items() if times > 1}

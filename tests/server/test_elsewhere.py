@@ -128,6 +128,21 @@ def test_who_follows_a_run_at_another_server_is_told_that_it_was_stopped(
     assert (last["type"], last["response"]["status"]) == ("response.incomplete", "cancelled")
 
 
+@pytest.mark.contract("4.44", "4.50")
+def test_who_follows_a_run_whose_server_is_stopped_has_it_gone_on_with_where_it_follows(serve: Serve) -> None:
+    at_work, waits = endless(times=1)
+    served = serve(east=waits, judge=judge_and_writer)
+    begun = asked(served, background=True)
+    assert at_work.wait(20)
+    other = serve(db=served.db, judge=judge_and_writer)
+    with httpx.stream("GET", url(other, begun["id"]), params={"stream": "true"}, timeout=30) as response:
+        served.stop()
+        found = events(response)
+
+    assert (shown(found).text, found[-1]["type"]) == (ANSWER, "response.completed")
+    assert sorted(other.asked()) == ["east", "judge", "judge"]
+
+
 @pytest.mark.contract("3.47", "4.35")
 @pytest.mark.parametrize("headers", [KEY, RETRY])
 @pytest.mark.parametrize("stream", [False, True])

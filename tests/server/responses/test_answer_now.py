@@ -101,7 +101,7 @@ def test_a_run_that_has_ended_has_no_panel_to_end(serve: Serve) -> None:
 
     error = refused(answered_now(served, told["id"]), 409)
 
-    assert "is not under way: it is ok" in error["message"]
+    assert "is not under way: it has ended" in error["message"]
 
 
 @pytest.mark.contract("4.59")
