@@ -104,7 +104,7 @@ def test_a_second_process_takes_a_run_over_only_when_the_first_is_gone(
 
     assert (row["status"], stopped["status"], result["status"]) == ("running", "stopped", "ok")
     assert busy.returncode == 1
-    assert "is at work on thread" in busy.stderr
+    assert "another process is at work on run " in busy.stderr
     assert [entry.model for entry in server.log].count("one") == 1
     assert [(call["seat"], call["repeated"]) for call in result["usage"]["calls"] if call["role"] == "panelist"] == [
         (1, False),

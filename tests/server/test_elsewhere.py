@@ -1,7 +1,6 @@
 """Two servers on one database, and a balancer that sends each request to the wrong one."""
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -143,7 +142,6 @@ def test_who_follows_a_run_whose_server_is_stopped_has_it_gone_on_with_where_it_
     assert sorted(other.asked()) == ["east", "judge", "judge"]
 
 
-@pytest.mark.contract("3.47", "4.35")
 @pytest.mark.parametrize("headers", [KEY, RETRY])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_retry_that_comes_to_another_server_is_the_same_run(
@@ -201,7 +199,6 @@ def test_the_numbers_of_what_is_told_at_another_server_only_grow(serve: Serve) -
     assert "" not in [event["delta"] for event in found if event["type"] == "response.output_text.delta"]
 
 
-@pytest.mark.contract("3.41", "4.35")
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
 def test_the_same_request_at_two_servers_at_one_moment_is_one_run(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, path: str
@@ -224,7 +221,7 @@ def test_the_same_request_at_two_servers_at_one_moment_is_one_run(
         answers = list(threads.map(ask, [served, other, served, other]))
 
     assert [answer.status_code for answer in answers] == [200] * 4
-    assert len({answer.headers["x-fusion-run-id"] for answer in answers}) == 1
+    assert len({answer.json()["id"] for answer in answers}) == 1
     assert len(served.asked() + other.asked()) == 5
 
 
@@ -239,8 +236,8 @@ def test_a_claim_whose_run_never_came_about_is_taken_over(serve: Serve, monkeypa
 
     again = served.chat(headers=KEY)
 
-    assert again.status_code == 200
-    assert again.headers["x-fusion-run-id"] != first.headers["x-fusion-run-id"]
+    assert again.json()["choices"][0]["message"]["content"] == ANSWER
+    assert again.json()["id"] != first.json()["id"]
 
 
 @pytest.mark.contract("3.47")
@@ -258,9 +255,11 @@ def test_a_retry_whose_run_is_stopped_at_another_server_is_told_so(serve: Serve,
         assert at_work.wait(20)
         run_id = first.headers["x-fusion-run-id"]
         assert cancelled(served, f"resp_{run_id}").status_code == 200
-        texts = [b"".join(answer.iter_bytes()).decode() for answer in (first, again)]
+        first.read()
+        again.read()
 
-    assert all("the run was stopped; the same request again goes on with it" in text for text in texts)
+    assert "the run was stopped; the same request again goes on with it" in first.text
+    assert "the run was stopped; the same request again goes on with it" in again.text
     assert again.headers["x-fusion-run-id"] == run_id
     assert other.asked() == []
 
@@ -275,7 +274,8 @@ def test_a_response_that_is_asked_for_again_at_another_server_is_the_same(serve:
         assert at_work.wait(20)
         with httpx.stream("POST", url(other), json=request(), timeout=30) as again:  # which has begun to answer
             go.set()
-            found = [first.result(), json.loads(again.read())]
+            again.read()
+            found = [first.result(), again.json()]
 
     assert found[0]["id"] == found[1]["id"]
     assert [text_of(each) for each in found] == [ANSWER] * 2
